@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pwm.core.errors import InputError
+from pwm.io.start import BAD_INPUT
 
-BAD_INPUT = 2  # exit status
 PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """Summary of each command, by name: its docstring's first line, read without importing it."""
+    """Summary of each command, by name: the first line of its module's docstring."""
     summaries = {}
     for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")):
         text = path.read_text("utf-8")
@@ -30,13 +30,13 @@ def commands() -> dict[str, str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Lists the commands; exits with status 2 on any argument other than -h or --help."""
     given = " ".join(sys.argv[1:] if argv is None else argv)
-    known = commands()
+    summaries = commands()
     if given not in ("", "-h", "--help"):
-        accepted = f"python -m pwm.NAME, where NAME is one of {', '.join(known)}"
+        accepted = f"python -m pwm.NAME, where NAME is one of {', '.join(summaries)}"
         print(f"error: {InputError('COMMAND', given, accepted)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT)
     print("Commands; each explains itself with --help:")
-    for name, summary in known.items():
+    for name, summary in summaries.items():
         print(f"  {'python -m pwm.' + name:<23}  {summary}")
 
 

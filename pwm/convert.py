@@ -62,14 +62,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv,
     )
     with errors_in_one_line():
-        source, to = arguments.source, arguments.to
+        source, to, steps = arguments.source, arguments.to, arguments.episode_length
         weight = arguments.weight or CONVENTIONS[source].weight
-        named = list(CONVENTIONS) if to is None else [source, to]
-        needing = [name for name in named if CONVENTIONS[name].needs_steps]
-        steps_known = arguments.episode_length is not None or not needing
+        libraries = list(CONVENTIONS) if to is None else [source, to]
+        needing = [name for name in libraries if CONVENTIONS[name].needs_steps]
         accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
-        require(steps_known, "episode_length", "(none)", accepted)
-        steps = arguments.episode_length or 1  # 1 if nothing depends on it
+        require(steps is not None or not needing, "episode_length", "(none)", accepted)
+        steps = steps or 1  # without a length, nothing depends on it
         lines = _to_all(source, weight, steps) if to is None else _to_one(source, to, weight, steps)
         for line in lines:
             say(line)
@@ -120,9 +119,9 @@ def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
             f"{to}: the gradient is {change} that in {source}; RMSprop and Adam do not see it, SGD "
             "and a limit on the gradient's norm do."
         )
-    first_scales = "advantages" in first.normalises
-    if first_scales != ("advantages" in second.normalises):
-        library, action = (source, "multiply") if first_scales else (to, "divide")
+    source_scales = "advantages" in first.normalises
+    if source_scales != ("advantages" in second.normalises):
+        library, action = (source, "multiply") if source_scales else (to, "divide")
         yield (
             f"{library}: advantages are divided by their standard deviation: {action} the "
             "converted weight by it."

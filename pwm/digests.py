@@ -51,17 +51,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         path = arguments.published or published(FILE)
         is_first = arguments.write and not path.exists()
-        known = Published(path, {}, {}) if is_first else Published.read(path)
+        publication = Published(path, {}, {}) if is_first else Published.read(path)
         store = Store(arguments.results)
         experiments = chosen(arguments.names, known=EXPERIMENTS)
         if arguments.write:
-            _write(experiments, store, known)
+            _write(experiments, store, publication)
         else:
-            sys.exit(_compare(experiments, store, known, named=bool(arguments.names)))
+            sys.exit(_compare(experiments, store, publication, named=bool(arguments.names)))
 
 
 def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], list[Record]]:
-    """Indices of an experiment's stored runs, and their records, one per stored shard.
+    """Indices of an experiment's stored runs, and the records of its stored shards, in order.
 
     Raises:
         FileError: a stored file is damaged.
@@ -78,9 +78,9 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
     return indices, records
 
 
-def _write(experiments: Sequence[Experiment], store: Store, known: Published) -> None:
+def _write(experiments: Sequence[Experiment], store: Store, publication: Published) -> None:
     """Publishes the records of `experiments`; keeps the published records of others."""
-    records, plans = dict(known.records), dict(known.plans)
+    records, plans = dict(publication.records), dict(publication.plans)
     for experiment in _with_progress_bar(experiments):
         indices, parts = stored_records(experiment, store)
         accepted = f"a folder that holds every run of {experiment.name}"
@@ -90,18 +90,20 @@ def _write(experiments: Sequence[Experiment], store: Store, known: Published) ->
     names = [name for name in EXPERIMENTS if name in records]  # in the order of the experiments
     ordered_records = {name: records[name] for name in names}
     ordered_plans = {name: plans[name] for name in names}
-    with folder_errors("published", known.path):
-        Published(known.path, ordered_records, ordered_plans).write(known.path)
+    path = publication.path
+    with folder_errors("published", path):
+        Published(path, ordered_records, ordered_plans).write(path)
     runs = sum(experiment.num_runs for experiment in experiments)
-    say(f"Published the digests and outcomes of {runs} runs in {known.path}.")
+    say(f"Published the digests and outcomes of {runs} runs in {path}.")
 
 
 def _compare(
-    experiments: Sequence[Experiment], store: Store, known: Published, *, named: bool
+    experiments: Sequence[Experiment], store: Store, publication: Published, *, named: bool
 ) -> int:
     """Prints how many stored runs match the published ones; returns the exit status.
 
     If the user named experiments (`named`), each must have stored runs; otherwise, at least one.
+    Runs that are not published count as different.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
@@ -111,29 +113,29 @@ def _compare(
         stored += len(indices)
         if not indices:
             missing.append(name)
-        elif name not in known.plans:
+        elif name not in publication.plans:
             different += len(indices)
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            same_runs = known.record(experiment).select(indices)
+            same_runs = publication.record(experiment).select(indices)
             different += _report(name, Record.joined(parts), same_runs)
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
     require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
-    left = sum(experiment.num_runs for experiment in experiments) - stored
-    text = f"; {left} runs are not stored" if left else ""
+    not_stored = sum(experiment.num_runs for experiment in experiments) - stored
+    text = f"; {not_stored} runs are not stored" if not_stored else ""
     say(f"{stored - different} of {stored} stored runs are bit-identical to the published{text}.")
     return DIFFERENT if different else 0
 
 
-def _report(name: str, stored: Record, published: Record) -> int:
+def _report(name: str, stored: Record, reference: Record) -> int:
     """Returns how many stored runs differ from the published ones; prints the number unless 0."""
-    differences = stored.differences(published)  # whether each run differs, by array: (runs,)
+    differences = stored.differences(reference)  # whether each run differs, by array: (runs,)
     differs = np.any(list(differences.values()), axis=0)  # (runs,)
     num_different = int(differs.sum())
     if num_different:
-        where = ", ".join(array for array, by_run in differences.items() if by_run.any())
+        arrays = ", ".join(array for array, by_run in differences.items() if by_run.any())
         of_all = f"{num_different} of {len(differs)} runs"
-        say(f"{name}: {of_all} differ from the published, in {where}")
+        say(f"{name}: {of_all} differ from the published, in {arrays}")
     return num_different
 
 

@@ -96,16 +96,16 @@ def _checked_device(name: str) -> torch.device:
     """Returns the PyTorch device `name`, after a test that it can hold a tensor.
 
     Raises:
-        InputError: PyTorch does not know the device, or this machine does not have it.
+        InputError: the device is none of `DEVICES`, or this machine does not have it.
     """
-    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    others = [device for device in found if found[device]]
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    others = [device for device in available if available[device]]
     accepted = ", ".join(["cpu", *others]) if others else "cpu; this machine has no other"
     try:
         device = torch.device(name)
         require(device.type in DEVICES, "device", name, accepted)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError) as error:  # PyTorch raises either
         raise InputError("device", name, accepted) from error
     return device
 
@@ -121,7 +121,6 @@ def _compilation_announced() -> Iterator[None]:
         announced = False
 
         def on_start(self, _event: object) -> None:
-            """Announces a compilation that starts, unless an earlier one was announced."""
             if not self.announced:
                 print("Compiling the fused engine, once: about 30 s.", file=sys.stderr)
             self.announced = True

@@ -9,7 +9,7 @@ has after a trial in which the agent acted too early, no stimulus is shown and n
 The `info` that is returned with an observation describes it:
 
 - `trial`: index of the trial in the episode, from 0;
-- `pair`: index of the trial's pair in the stimulus set, or the number of pairs if it is blank;
+- `pair`: index of the trial's pair in the stimulus set, or the number of pairs in a blank trial;
 - `phase`: a `Phase`, as an integer;
 - `correct_action`: the correct action at this step, or `NO_ACTION` in a blank trial.
 
@@ -118,7 +118,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         if self._step < self.task.trial_length:
             self._violated |= chosen != Action.HOLD
         else:  # the next trial begins; with timeouts, it is blank after a violation
-            blank = self.task.num_pairs
+            blank = self.task.num_pairs  # a blank trial causes no timeout
             timeout = self.task.timeout and self._violated and self._pair != blank
             self._trial, self._step, self._violated = self._trial + 1, 0, False
             self._pair = blank if timeout else self._drawn[self._trial]
@@ -192,9 +192,9 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
         else:
             super().reset(seed=seed, options=options)
             if seed is not None or self._streams is None:
-                first = self.np_random_seed
-                assert first is not None  # Gymnasium draws one if none was given
-                self._streams = Streams(range(first, first + self.num_envs), "trials")
+                first_seed = self.np_random_seed
+                assert first_seed is not None  # Gymnasium draws one if none was given
+                self._streams = Streams(range(first_seed, first_seed + self.num_envs), "trials")
         self._drawn = _draw_trials(self._streams, self.task)
         self._trial, self._step, self._pairs = 0, 0, self._drawn[:, 0]
         self._violated = np.zeros(self.num_envs, bool)  # whether each acted too early in this trial
@@ -229,7 +229,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             if self._step < self.task.trial_length:
                 self._violated |= actions != Action.HOLD
             else:  # the next trials begin; with timeouts, they are blank after violations
-                blank = self.task.num_pairs
+                blank = self.task.num_pairs  # a blank trial causes no timeout
                 timeout = self._violated & (self._pairs != blank) & self.task.timeout
                 self._trial, self._step = self._trial + 1, 0
                 self._violated[:] = False
@@ -246,6 +246,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             "phase": np.full(self.num_envs, self._phases[self._step]),
             "correct_action": self._correct[self._pairs, self._step],
         }
+        # The mask of NAME, called _NAME, says which replicas have it.
         info |= dict.fromkeys([f"_{name}" for name in info], np.ones(self.num_envs, bool))
         return self._observations[self._pairs, self._step], info
 

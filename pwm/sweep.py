@@ -31,7 +31,7 @@ from pwm.runs.scheduler import CORES, Pool, processes, run
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.slurm import JobError, max_tasks, require_slurm, slurm_jobs
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job
+from pwm.runs.worker import Sweep
 
 JOBS = 256  # SLURM jobs at a time by default
 
@@ -81,8 +81,8 @@ class Arguments:
 
     def part(self, shards: list[Shard]) -> list[Shard]:
         """Every n-th shard, starting with the i-th, for `--shard i/n`."""
-        found = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        i, n = (int(found[1]), int(found[2])) if found else (0, 0)  # n = 0 is refused
+        parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        i, n = (int(parts[1]), int(parts[2])) if parts else (0, 0)  # n = 0 is refused
         require(n > 0 and i <= n, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
         return shards[(i - 1) % n :: n]  # for those who count from 0, part 0 is part n
 
@@ -105,19 +105,17 @@ class Arguments:
         return options
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the limit on its tasks, or None."""
+        """Returns a function that makes an executor, and the most tasks for it (None: no limit)."""
         if self.executor == "process":
-            return lambda tasks: processes(min(self.at_a_time, tasks)), None
+            return (lambda tasks: processes(min(self.at_a_time, tasks))), None
         require_slurm()
         folder = self.results.absolute() / f"slurm-{os.getuid()}"  # users may share a store
-        return lambda _: slurm_jobs(folder, self.at_a_time, self.sbatch_options()), max_tasks()
+        options = self.sbatch_options()
+        return (lambda _: slurm_jobs(folder, self.at_a_time, options)), max_tasks()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command: trains what is not stored, or in a dry run only prints what would be done.
-
-    On bad input, it prints one line and exits.
-    """
+    """Runs the command: trains what is not stored or, in a dry run, prints what it would train."""
     arguments = parse(Arguments, "python -m pwm.sweep", _description(), argv)
     with errors_in_one_line():
         if arguments.workers is not None:
@@ -142,7 +140,7 @@ def _train(arguments: Arguments, shards: Sequence[Shard], store: Store) -> None:
     pool, most_tasks = arguments.pool()
     try:
         with folder_errors("results", arguments.results), stop_signals(interrupt=True):
-            run(shards, Job(store, typed_command()), pool, most_tasks)
+            run(shards, Sweep(store, typed_command()), pool, most_tasks)
     except KeyboardInterrupt as interrupt:
         note("Interrupted. Run the same command again to continue.")
         # `stop_signals` passes the signal's number; Python's own exception has none.
@@ -172,23 +170,23 @@ def _print_keys(shards: Sequence[Shard], stored: Set[str]) -> None:
 def _print_summary(
     experiments: Sequence[Experiment], shards: Sequence[Shard], stored: Set[str], workers: int
 ) -> None:
-    """Prints a line per experiment, and a total that counts a shard of several experiments once."""
+    """Prints a line per experiment, then a total that counts shards shared by experiments once."""
     keys = {shard.key for shard in shards}
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
-        left = [shard for shard in own if shard.key not in stored]
-        seconds, megabytes = _costs(left)
+        to_train = [shard for shard in own if shard.key not in stored]
+        seconds, megabytes = _costs(to_train)
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(left):>8}  "
+            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(to_train):>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
-    left = [shard for shard in shards if shard.key not in stored]
-    seconds, megabytes = _costs(left)
+    to_train = [shard for shard in shards if shard.key not in stored]
+    seconds, megabytes = _costs(to_train)
     say(
         f"{counted(len(shards), 'shard')}, {counted(_num_runs(shards), 'run')}; "
-        f"{counted(len(left), 'shard')} to train: about "
+        f"{counted(len(to_train), 'shard')} to train: about "
         f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
         f"{megabytes:.1f} MB."
     )

@@ -22,7 +22,7 @@ from pwm.io.inherited import say, stop_signals
 from pwm.runs.fields import flat
 from pwm.runs.folders import folder_name
 from pwm.runs.memory import memory_errors, require_memory
-from pwm.runs.training import Plan, episodes_per_step, extension, train_run
+from pwm.runs.training import Plan, episodes_per_chunk, extension, train_run
 from pwm.training.trainer import Trainer
 
 NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # accepted with --extend
@@ -38,7 +38,7 @@ class Arguments:
     learning_rate: float = TrainConfig.learning_rate
     """Learning rate of the optimiser."""
     trunk_rate: float = TrainConfig.trunk_rate
-    """Learning rate of the trunk, relative to that of the heads."""
+    """Learning rate of the trunk (the LSTM), relative to that of the heads."""
     optimizer: OptimizerName = TrainConfig.optimizer
     """Optimiser, as in PyTorch; sgd is without momentum."""
     square_decay: float = TrainConfig.square_decay
@@ -65,8 +65,8 @@ class Arguments:
     """Episodes of training after which to diagnose, in place of the ends of windows, for instance
     0 1 10 100, where 0 is before training. Diagnoses the hidden states too."""
     critic_start: float | Literal["mean", "fixed-point"] = TrainConfig.critic_start
-    """Number added to the value head's initial bias; or mean, the mean return of a policy that
-    ignores its input; or fixed-point, which adds the leak's bias to that."""
+    """Number added to the value head's initial bias; or mean, the mean return of guessing left or
+    right (0 unless returns are raw); or fixed-point, mean plus the bias of an attached critic."""
     engine: EngineName = "fused"
     """Engine: fused (compiled; the same results on every machine) or torch."""
     device: str = "cpu"
@@ -114,7 +114,7 @@ def train_command(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line(), memory_errors(), stop_signals() as caught:
         plan = _plan(arguments)
         plan.earlier()  # refuses an unsuitable folder before anything is compiled
-        require_memory(plan.runs, episodes_per_step(plan.runs))
+        require_memory(plan.runs, episodes_per_chunk(plan.runs))
         trainer = make_trainer(plan.runs, plan.engine, arguments.device)
         finished = train_run(plan, trainer, caught, _draw)
         if trainer.episodes_done:
@@ -126,7 +126,7 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted, or a setting is given together with `--extend`.
+        InputError: a value is not accepted, or a setting is changed together with `--extend`.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:

@@ -139,7 +139,7 @@ def _message(box: str, typed: Sequence[str]) -> str:
         box: the error as tyro prints it, in a box with a title.
         typed: the command-line arguments, as typed.
     """
-    first, *others = _parts(box)
+    first, *others = _parts(box)  # the others begin with a title
     message = " ".join(first[:2])  # tyro's message has one line or two
     if choice := CHOICE.match(message):
         accepted = sorted(set(re.findall(r"'(.*?)'", choice["all"])) - {"None"})

@@ -6,11 +6,11 @@ from pwm.core.errors import InputError
 
 
 class FileError(InputError):
-    """An unusable file, folder, library or system limit.
+    """An unusable file, folder, library or setting of the system.
 
     Args:
-        path: path of the file or folder; or name of the library or limit, with its current state.
-        accepted: description of usable files, folders, libraries or limits.
+        path: path of the file or folder; or the library or setting, as it is now.
+        accepted: description of what would be usable.
     """
 
     def __init__(self, path: object, accepted: str) -> None:

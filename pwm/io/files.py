@@ -38,14 +38,12 @@ COMMENT_SIZE = len(CHECKSUM) + 64  # bytes
 
 @contextmanager
 def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
-    """Turns an `OSError` that the block raises into an `InputError` about a folder.
+    """Turns an `OSError` of the block, except a broken pipe, into an `InputError` about a folder.
 
     Args:
         name: field or flag that holds the folder, for the message.
         folder: folder that the block uses.
         use: "read" or "written", for the message: what the block does with the folder.
-    Raises:
-        InputError: the block raised an `OSError`.
     """
     try:
         yield

@@ -20,9 +20,7 @@ from pwm.core.errors import InputError
 from pwm.io.errors import FileError
 
 Arguments = TypeVar("Arguments")
-STOPPING = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that ask a process to stop: from Ctrl-C, SLURM, Docker, systemd or a closing terminal."""
 
 
@@ -78,7 +76,7 @@ def counted(number: int, noun: str) -> str:
 
 
 class Forgiving:
-    """Wraps a stream so that writing raises no errors: after a failure, output is discarded."""
+    """Wraps a stream so that writing raises no `OSError`: what cannot be written is discarded."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -64,11 +64,7 @@ def cpu_model() -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command in this repository; None if it fails.
-
-    It fails if this is not a checkout, if git is missing, or if git refuses the repository because
-    another user owns it.
-    """
+    """Output of a git command in this repository; None if it fails, such as outside a checkout."""
     if not (REPOSITORY / ".git").exists():  # git would look for a repository in the parent folders
         return None
     # A caller, such as a git hook, may have set GIT_DIR for another repository.

@@ -1,7 +1,4 @@
-"""Prepares a command before its slow imports; called by `pwm/__init__.py`.
-
-If an import is interrupted or fails, the command then ends with one line instead of a traceback.
-"""
+"""Prepares a command before its slow imports; called by `pwm/__init__.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from types import TracebackType
 from pwm.core.errors import InputError
 from pwm.io.errors import FileError, require_file
 
-BAD_INPUT = 2
+BAD_INPUT = 2  # exit status
 LEAST_MEMORY = 1_500_000  # KiB of address space to import everything and to compile
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -71,10 +68,11 @@ def require_versions() -> None:
         name, least = bound.groups()
         loaded = sys.modules.get(name)
         try:
-            found = getattr(loaded, "__version__", None) or importlib.metadata.version(name)
+            installed = getattr(loaded, "__version__", None) or importlib.metadata.version(name)
         except ModuleNotFoundError:
-            found = "(none)"
-        require_file(_numbers(found) >= _numbers(least), f"{name} {found}", f"{least} or later")
+            installed = "(none)"
+        is_new_enough = _numbers(installed) >= _numbers(least)
+        require_file(is_new_enough, f"{name} {installed}", f"{least} or later")
 
 
 def _numbers(version: str) -> list[int]:
@@ -122,8 +120,8 @@ def _in_one_line(
     try:
         require_versions()  # if one is too old, this is the cause to show
         raise FileError(library, f"a library that can be imported ({_described(error)})")
-    except InputError as found:
-        _end(f"error: {found}", BAD_INPUT)
+    except InputError as cause:
+        _end(f"error: {cause}", BAD_INPUT)
 
 
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:

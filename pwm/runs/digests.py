@@ -1,4 +1,4 @@
-"""Hashes of histories: digests tell if two are equal bit for bit, trails where they diverge."""
+"""Hashes that show whether two histories are equal (digests), and where they diverge (trails)."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Experiment:
     def sized(self, size: Size) -> Experiment:
         """The experiment at its full budget ("paper"), or with few episodes and seeds ("smoke").
 
-        An axis of numbers of episodes keeps its values.
+        An axis `num_episodes` keeps its values.
         """
         if size == "paper":
             return self

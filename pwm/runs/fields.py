@@ -83,16 +83,15 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     Raises:
         InputError: there is no such field, or a value is invalid.
     """
-    known = flat(config)
+    current = flat(config)
     for name, value in values.items():
-        if name not in known:
-            raise InputError(name, value, "a field that exists: one of " + ", ".join(known))
+        if name not in current:
+            raise InputError(name, value, "a field that exists: one of " + ", ".join(current))
     new: dict[str, Any] = {}
     for name, value in vars(config).items():
         if is_dataclass(value):
             nested = {key: values[key] for key in flat(value) if key in values}
-            if nested:
-                new[name] = replaced(value, nested)
+            new[name] = replaced(value, nested)
         elif name in values:
             new[name] = values[name]
     return replace(config, **new)

@@ -1,8 +1,8 @@
-"""The folder in which `python -m pwm.train` saves a run.
+"""The folder in which `python -m pwm.train` saves a population: runs trained together.
 
 The folder holds the configurations, the trainer's full state, the history, the provenance and a
-plot of the curves. Each file is replaced atomically, and the state before the history, so a run
-killed at any moment continues from its last save.
+plot of the curves. Each file is replaced atomically, and the state before the history, so
+training that was killed at any moment continues from its last save.
 """
 
 from __future__ import annotations

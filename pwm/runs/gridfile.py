@@ -23,11 +23,11 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
     except (Exception, SystemExit) as error:
         accepted = f"a Python file that runs ({_place(path, error)}{_message(error)})"
         raise InputError("grid", path, accepted) from error
-    found = [value for value in defined.values() if isinstance(value, Experiment)]
+    experiments = [value for value in defined.values() if isinstance(value, Experiment)]
     accepted = "a Python file that defines an Experiment(...) at top level"
-    require(len(found) > 0, "grid", path, accepted)
-    by_name = {item.name: item for item in found}
-    for item in found:
+    require(len(experiments) > 0, "grid", path, accepted)
+    by_name = {item.name: item for item in experiments}
+    for item in experiments:
         accepted = f"experiments with names of their own; two are called {item.name}"
         # Two variables may hold the same experiment, but two experiments may not share a name.
         require(by_name[item.name] is item, "grid", path, accepted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, get_args
@@ -41,10 +41,9 @@ def listed(store: Store, known: Known) -> Iterator[str]:
     Shards that are not in `known` are described by their provenance.
     """
     yield HEADER
-    for key in store.all_keys(STORED):
-        yield _line(store, key, STORED, known)
-    for key in store.all_keys(UNFINISHED):
-        yield _line(store, key, UNFINISHED, known)
+    for ending in (STORED, UNFINISHED):
+        for key in store.all_keys(ending):
+            yield _line(store, key, ending, known)
 
 
 def _line(store: Store, key: str, ending: str, known: Known) -> str:
@@ -52,17 +51,17 @@ def _line(store: Store, key: str, ending: str, known: Known) -> str:
     short = key[:SHOWN]
     description = known[key][1] if key in known else "unknown experiment"
     try:
-        found = store.read(key) if ending == STORED else store.read_checkpoint(key)
+        verified = store.read(key) if ending == STORED else store.read_checkpoint(key)
     except FileError:
         return LINE.format(short, "damaged", "", "", "", description)
-    last = found.sessions[-1]
+    last = verified.sessions[-1]
     if key not in known:
-        num_runs = len(found.content["members"]["seed"])  # one seed per run
+        num_runs = len(verified.content["members"]["seed"])  # one seed per run
         description = f"{last.get('experiment') or description}, {counted(num_runs, 'run')}"
     if ending == UNFINISHED:
         return LINE.format(short, "unfinished", "", "", "", description)
     megabytes = (store.folder / (key + ending)).stat().st_size / 1e6
-    seconds = sum(session["wall_seconds"] for session in found.sessions)
+    seconds = sum(session["wall_seconds"] for session in verified.sessions)
     commit = (last["commit"] or "unknown")[:7]
     if last["commit"] and last["clean"] is False:
         commit += "+changes"
@@ -71,12 +70,9 @@ def _line(store: Store, key: str, ending: str, known: Known) -> str:
 
 def damaged_files(store: Store) -> Iterator[object]:
     """Yields paths of damaged files, and of a missing history or provenance if the other exists."""
-    either = {*store.all_keys(STORED), *store.all_keys(PROVENANCE)}  # keys that have either file
-    reads: list[tuple[Callable[[str], object], list[str]]] = [
-        (store.read, sorted(either)),
-        (store.read_checkpoint, store.all_keys(UNFINISHED)),
-    ]
-    for read, keys in reads:
+    stored = sorted({*store.all_keys(STORED), *store.all_keys(PROVENANCE)})  # by either file
+    unfinished = store.all_keys(UNFINISHED)
+    for read, keys in ((store.read, stored), (store.read_checkpoint, unfinished)):
         for key in keys:
             try:
                 read(key)
@@ -94,11 +90,11 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         FileError: the shard is stored, but damaged.
     """
     stored = store.all_keys()
-    found = sorted({key for key in (*known, *stored) if key.startswith(prefix)})
+    matching = sorted({key for key in (*known, *stored) if key.startswith(prefix)})
     accepted = "the key of a shard, as `python -m pwm.sweep --dry-run --keys` prints it"
-    require(len(found) > 0, "KEY", prefix, f"{accepted}; no experiment has this one")
-    require(len(found) == 1, "KEY", prefix, f"{accepted}; several begin like this")
-    (key,) = found
+    require(len(matching) > 0, "KEY", prefix, f"{accepted}; no experiment has this one")
+    require(len(matching) == 1, "KEY", prefix, f"{accepted}; several begin like this")
+    (key,) = matching
     if key in stored:
         store.read(key)
         yield f"{key} is stored in {store.folder}, undamaged."
@@ -109,26 +105,27 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
         yield "It is being trained now."
     elif key in store.all_keys(UNFINISHED):
         yield "It is unfinished; `python -m pwm.sweep` continues it."
-    content = _flattened(json.loads(shard.content))
+    missing = _flattened(json.loads(shard.content))
     differences: dict[str, dict[str, tuple[Any, Any]]] = {}  # by key of a stored shard
-    for other in stored:
+    for stored_key in stored:
         with suppress(FileError):
-            differences[other] = _differences(content, _flattened(store.read(other).content))
+            content = _flattened(store.read(stored_key).content)
+            differences[stored_key] = _differences(missing, content)
     if not differences:
         yield "Nothing undamaged is stored there."
         return
-    nearest = min(differences, key=lambda other: len(differences[other]))
+    nearest = min(differences, key=lambda stored_key: len(differences[stored_key]))
     yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
     for field, (in_missing, in_stored) in differences[nearest].items():
         yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Both values of each field in which two flattened contents differ; None if one lacks it."""
     return {
-        name: (one.get(name), other.get(name))
-        for name in sorted(one.keys() | other.keys())
-        if one.get(name) != other.get(name)
+        name: (left.get(name), right.get(name))
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
     }
 
 

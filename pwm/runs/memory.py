@@ -18,7 +18,7 @@ BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """Requires that the largest arrays of a population fit into this machine's memory.
 
-    Random numbers are drawn for `episodes_per_draw` episodes at once.
+    Random numbers are drawn at once for all initial weights, and for `episodes_per_draw` episodes.
 
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.

@@ -28,7 +28,7 @@ class Done(NamedTuple):
 
 
 class Progress:
-    """Progress bar that advances in proportion to estimated cost, to estimate the time left."""
+    """Progress bar that advances with the estimated cost, so that it can estimate the time left."""
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
         self._left = list(shards)  # not stored yet
@@ -72,9 +72,9 @@ class Progress:
 
     def _count(self) -> Done:
         """Training done: stored shards, plus the reported progress of shards in training."""
-        damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
-        names = self._store.names()  # after `damaged`, as a damaged file may be removed in between
-        undamaged = names - damaged
+        unchanged = {name for name, at in self._damaged.items() if self._modified(name) == at}
+        names = self._store.names()  # read after the times, as files may be removed in between
+        undamaged = names - unchanged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
         cost, runs, episodes = self._finished

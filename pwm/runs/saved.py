@@ -37,7 +37,7 @@ from pwm.training.update import one_thread
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SavedRun:
-    """A trained population of R replicas, as `load_run` returns it."""
+    """Trained runs, as `load_run` returns them: R replicas of one population (trained together)."""
 
     folder: Path
     configs: tuple[TrainConfig, ...]
@@ -100,8 +100,8 @@ class SavedRun:
                 non-negative integer, or the run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
-        keeps_all = self.configs[0].loss.lost_gradients == "none"
-        require_file(keeps_all, self.folder, "a run that loses no gradients, to diagnose them")
+        is_whole = self.configs[0].loss.lost_gradients == "none"
+        require_file(is_whole, self.folder, "a run that loses no gradients, to diagnose them")
         # With `probe_at`, a probe also measures the hidden states.
         probed = [replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs]
         trainer = make_trainer(probed, self.engine)
@@ -178,18 +178,18 @@ def unfinished_run(
         InputError: the folder, which the flag `name` gave, holds another run or a finished one.
         FileError: a file of the run is damaged.
     """
-    found = files_in(folder)
-    held = None  # the configurations that the folder holds
+    files = files_in(folder)
+    saved_configs = None
     with suppress(FileError):
-        held = read_configs(folder / CONFIG)
-    if STATE_FILE in found and held == tuple(configs):
+        saved_configs = read_configs(folder / CONFIG)
+    if STATE_FILE in files and saved_configs == tuple(configs):
         run = load_run(folder)
         if run.engine == engine and run.continues_to(configs[0].num_episodes):
             return run
     # The folder holds configurations but no state: its run was killed before the first save.
-    never_saved = held is not None and found <= {CONFIG, PROVENANCE}
-    if found and not never_saved:
-        first = min(found, key=FILES.index)
+    never_saved = saved_configs is not None and files <= {CONFIG, PROVENANCE}
+    if files and not never_saved:
+        first = min(files, key=FILES.index)  # sets have no order
         raise InputError(name, folder, f"a folder that holds no run yet (there is {first})")
     return None
 
@@ -204,7 +204,7 @@ def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
 
 
 def _is_consistent(state: Mapping[str, NDArray[Any]], run: TrainConfig) -> bool:
-    """Whether a state's episodes are whole updates, and its windows and probes as many as fit."""
+    """Whether a state's windows and probes match its episodes, which must be whole updates."""
     done = int(state["episodes_done"])
     num_probes = sum(episode <= done for episode in run.probe_at)
     return (

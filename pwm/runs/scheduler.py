@@ -20,7 +20,7 @@ from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job, serve, train_shards
+from pwm.runs.worker import Sweep, serve, train_shards
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
@@ -31,7 +31,7 @@ Pool = Callable[[int], AbstractContextManager[Executor]]
 """Function that makes an executor, given the number of tasks that will be submitted."""
 
 
-def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = None) -> None:
+def run(shards: Sequence[Shard], sweep: Sweep, pool: Pool, max_tasks: int | None = None) -> None:
     """Trains the shards that are not stored yet, with a progress bar.
 
     Shards that another process is training are left to it, and taken over if it dies. Workers that
@@ -45,19 +45,19 @@ def run(shards: Sequence[Shard], job: Job, pool: Pool, max_tasks: int | None = N
         BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
         KeyboardInterrupt: after Ctrl-C, once training has stopped at checkpoints.
     """
-    missing = _missing(shards, job.store)
+    missing = _missing(shards, sweep.store)
     note(f"{counted(len(shards), 'shard')}, {len(missing)} to train.")
     if missing:
         if any(shard.engine == "fused" for shard in missing):
             require_numba()  # here, as a failing worker would leave a lock file
-        make_folder("results", job.store.folder)
-        with Progress(missing, job.store) as progress:
-            _train_in_rounds(missing, job, pool, max_tasks, progress)
-    tidy(job.store, shards)
+        make_folder("results", sweep.store.folder)
+        with Progress(missing, sweep.store) as progress:
+            _train_in_rounds(missing, sweep, pool, max_tasks, progress)
+    tidy(sweep.store, shards)
 
 
 def _train_in_rounds(
-    missing: list[Shard], job: Job, pool: Pool, max_tasks: int | None, progress: Progress
+    missing: list[Shard], sweep: Sweep, pool: Pool, max_tasks: int | None, progress: Progress
 ) -> None:
     """Trains shards in rounds until all are stored; waits while others train all that are left.
 
@@ -66,10 +66,10 @@ def _train_in_rounds(
     """
     failures = waits = 0  # numbers of rounds and of waits in a row without any progress
     while missing:
-        free = [shard for shard in missing if not is_locked(job.store, shard)]
+        free = [shard for shard in missing if not is_locked(sweep.store, shard)]
         done_before = progress.update()  # training done so far, by all processes
         if free:
-            died = _round(split_into_tasks(free, max_tasks), job, pool, progress)
+            died = _round(split_into_tasks(free, max_tasks), sweep, pool, progress)
             failures = 0 if progress.update() > done_before else failures + 1
             if failures == MAX_FAILURES:
                 cause = "workers die" if died else "stored shards are lost or damaged"
@@ -80,10 +80,10 @@ def _train_in_rounds(
             time.sleep(WAIT_FOR_OTHERS)
             waits = 0 if progress.update() > done_before else waits + 1
             if waits == MAX_WAITS:
-                lock = job.store.path(missing[0], LOCK)
+                lock = sweep.store.path(missing[0], LOCK)
                 accepted = "progress by the process that holds it; there was none for ten minutes"
                 raise FileError(lock, accepted)
-        missing = _missing(missing, job.store)
+        missing = _missing(missing, sweep.store)
 
 
 def _missing(shards: Sequence[Shard], store: Store) -> list[Shard]:
@@ -98,12 +98,12 @@ def split_into_tasks(shards: Sequence[Shard], max_tasks: int | None) -> list[lis
     return [ordered[task::num_tasks] for task in range(num_tasks)]
 
 
-def _round(tasks: Sequence[Sequence[Shard]], job: Job, pool: Pool, progress: Progress) -> bool:
+def _round(tasks: Sequence[Sequence[Shard]], sweep: Sweep, pool: Pool, progress: Progress) -> bool:
     """Trains the shards of each task in a new executor; returns whether a worker died."""
     died = False
     with pool(len(tasks)) as executor:
         try:
-            pending = {executor.submit(train_shards, shards, job) for shards in tasks}
+            pending = {executor.submit(train_shards, shards, sweep) for shards in tasks}
         except BrokenExecutor:  # a worker died before all tasks were submitted
             return True
         while pending:
@@ -133,7 +133,7 @@ def processes(workers: int) -> Iterator[Processes]:
     # When this process ends, even if killed, the operating system closes its end of the pipe.
     lifeline, own_end = context.Pipe(duplex=False)
     with _interrupts_blocked():
-        executor = Processes(workers, context, serve, (lifeline,))
+        executor = Processes(workers, context, initializer=serve, initargs=(lifeline,))
     try:
         yield executor
     except BaseException:

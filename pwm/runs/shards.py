@@ -22,8 +22,8 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # target per shard, within the bounds on its size
-SMALLEST, LARGEST = 8, 96  # bounds on the replicas per shard
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at
+SMALLEST, LARGEST = 8, 96  # bounds on the runs per shard to aim at; an even split may give fewer
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
 
@@ -115,7 +115,7 @@ def trained_by(engine: EngineName) -> str:
 
 
 def shard_of(content: Mapping[str, Any]) -> Shard:
-    """Rebuilds a shard from its parsed `content`; raises `ValueError` for other `SEMANTICS`."""
+    """Rebuilds a shard from its parsed `content`; raises `ValueError` if `SEMANTICS` differ."""
     if content["semantics"] != SEMANTICS:
         raise ValueError("of other semantics")
     # `shared` sets the fields in which members differ to fixed values, as `plan` does.
@@ -126,7 +126,7 @@ def shard_of(content: Mapping[str, Any]) -> Shard:
 
 
 def plan(experiment: Experiment) -> Iterator[Shard]:
-    """Yields shards of similar cost that together hold an experiment's runs, in order.
+    """Yields the shards of an experiment, which hold its runs in order.
 
     Shards are made one by one, so a million runs take no more memory than one shard.
     """
@@ -167,15 +167,15 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
     of two. Shard sizes depend on them, so any change renames stored files.
     """
     task, agent = setting.task, setting.agent
-    steps, size = task.num_steps, agent.hidden_size / 24  # relative to the notes' size
+    steps, width = task.num_steps, agent.hidden_size / 24  # width relative to the notes'
     if engine == "fused":
         # Trials with the same stimuli so far share their steps, unless states are carried.
         distinct = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
         computed = 0.8 * steps if agent.carry_state else 0.33 * min(distinct, steps)
-        # size**1.75, by roots: a power may round differently on another machine.
-        products = agent.num_trunks * computed * size * sqrt(size) * sqrt(sqrt(size))
+        # width**1.75, by roots: a power may round differently on another machine.
+        products = agent.num_trunks * computed * width * sqrt(width) * sqrt(sqrt(width))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
     # All trials of an episode are played at once, unless each depends on the trial before.
     calls = steps if agent.carry_state or task.timeout else task.trial_length
-    per_replica = (11 + 0.65 * steps) * agent.num_trunks * size * sqrt(size)
+    per_replica = (11 + 0.65 * steps) * agent.num_trunks * width * sqrt(width)
     return (0.3 + 0.15 * calls) * 1e-3, per_replica * 1e-6

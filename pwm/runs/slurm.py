@@ -32,9 +32,9 @@ class JobError(RuntimeError):
 
 def require_slurm() -> None:
     """Raises `InputError` unless SLURM's commands and submitit are installed."""
-    found = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
+    are_installed = all(map(shutil.which, ("sbatch", "srun", "squeue", "scontrol", "scancel")))
     accepted = "process, or slurm where SLURM's commands are installed (sbatch, squeue, ...)"
-    require(found, "executor", "slurm", accepted)
+    require(are_installed, "executor", "slurm", accepted)
     accepted = "process, or slurm with submitit installed (pip install '.[slurm]')"
     require(find_spec("submitit") is not None, "executor", "slurm", accepted)
 

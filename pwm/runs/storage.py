@@ -190,15 +190,15 @@ class Store:
         The fused engine's histories are the same on every machine; those of the torch engine
         depend on PyTorch's version and on the processor.
         """
-        found = set()
+        descriptions = set()
         for shard in shards:
             if shard.engine == "fused":
-                found.add(trained_by("fused"))
+                descriptions.add(trained_by("fused"))
                 continue
             for session in self.provenance(shard.key):
                 version, processor = session["versions"]["torch"], session["instruction_set"]
-                found.add(f"{trained_by('torch')}, torch {version} on {processor}")
-        return " and ".join(sorted(found))
+                descriptions.add(f"{trained_by('torch')}, torch {version} on {processor}")
+        return " and ".join(sorted(descriptions))
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:

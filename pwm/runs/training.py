@@ -1,6 +1,6 @@
 """Trains the runs of `python -m pwm.train`, and saves them in a folder.
 
-Training checks for signals, and whether to save, after each step of at most about a second.
+Runs are trained in chunks of about a second or less, with checks for signals in between.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pwm.runs.folders import CONFIG, CURVES, STATE_FILE, files_in, reserved, sav
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 
-EPISODES_PER_STEP = 50
-PRODUCTS_PER_STEP = 10**8  # hidden size² × steps × replicas that take about a second
+EPISODES_PER_CHUNK = 50
+PRODUCTS_PER_CHUNK = 10**8  # hidden size² × steps × replicas that take about a second
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
 
@@ -46,14 +46,14 @@ class Plan:
         """Loads the saved run to continue: from `folder`, else from `extends`; None for a new run.
 
         Raises:
-            InputError: `folder` holds another run, or a finished run.
+            InputError: a folder holds a damaged run, or `folder` holds another or a finished one.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
             return _run_to_extend(self.extends, self.runs[0].num_episodes)
-        own = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
-        if own is None and self.extends is not None:
+        unfinished = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
+        if unfinished is None and self.extends is not None:
             return load_run(self.extends)
-        return own
+        return unfinished
 
 
 def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
@@ -107,7 +107,7 @@ def train_run(
     """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_flag, folder) as require_reserved:
-        earlier = plan.earlier()  # read again: another process may have trained in it
+        earlier = plan.earlier()  # again, as another process may have trained before the lock
         if earlier is not None:
             trainer.restore(earlier.state)
         origin = _origin(plan.engine, earlier)
@@ -131,8 +131,8 @@ def train_run(
             draw(trainer, folder / CURVES)
     finished = trainer.episodes_done == trainer.num_episodes  # whether or not a signal came later
     if not finished:
-        kept = counted(trainer.episodes_done, "episode")
-        note(f"Interrupted. Kept the {kept} so far; the same command continues.")
+        done = counted(trainer.episodes_done, "episode")
+        note(f"Interrupted. Kept the {done} so far; the same command continues.")
     return finished
 
 
@@ -149,16 +149,16 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
     }
 
 
-def episodes_per_step(runs: Sequence[TrainConfig]) -> int:
+def episodes_per_chunk(runs: Sequence[TrainConfig]) -> int:
     """Episodes between checks for signals: about a second's worth, but at least 1, at most 50."""
     products_per_episode = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
-    return min(EPISODES_PER_STEP, max(1, PRODUCTS_PER_STEP // products_per_episode))
+    return min(EPISODES_PER_CHUNK, max(1, PRODUCTS_PER_CHUNK // products_per_episode))
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
     """Trains with a progress bar until the end or a signal; saves every `SAVE_EVERY` seconds."""
     saved = shown = time.monotonic()
-    step = episodes_per_step(trainer.runs)
+    chunk = episodes_per_chunk(trainer.runs)
     with tqdm(
         total=trainer.num_episodes,
         initial=trainer.episodes_done,
@@ -167,7 +167,7 @@ def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence
         file=Forgiving(sys.stderr),
     ) as bar:
         while trainer.episodes_done < trainer.num_episodes and not caught:
-            trainer.advance(step)
+            trainer.advance(chunk)
             now = time.monotonic()
             if now - shown < SHOW_EVERY and trainer.episodes_done < trainer.num_episodes:
                 continue

@@ -30,7 +30,7 @@ _busy = threading.Lock()  # held while a shard is trained
 
 
 @dataclass(frozen=True)
-class Job:
+class Sweep:
     """Settings that all shards of a sweep share."""
 
     store: Store
@@ -40,7 +40,7 @@ class Job:
     """Seconds between checkpoints."""
 
 
-def train_shards(shards: Sequence[Shard], job: Job) -> None:
+def train_shards(shards: Sequence[Shard], sweep: Sweep) -> None:
     """Trains the shards that are neither stored nor locked by another process.
 
     Raises:
@@ -49,19 +49,19 @@ def train_shards(shards: Sequence[Shard], job: Job) -> None:
     """
     with _busy, memory_errors():
         for shard in shards:
-            with folder_errors("results", job.store.folder), lock(job.store, shard) as held:
-                if held and job.store.get(shard) is None:
-                    _train(shard, job)
+            with folder_errors("results", sweep.store.folder), lock(sweep.store, shard) as locked:
+                if locked and sweep.store.get(shard) is None:
+                    _train(shard, sweep)
             if _stop.is_set():
                 return
 
 
-def _train(shard: Shard, job: Job) -> None:
+def _train(shard: Shard, sweep: Sweep) -> None:
     """Trains a shard from its last checkpoint and stores it; if stopped, saves a checkpoint."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
-    if (checkpoint := job.store.resume(shard)) is not None:
+    if (checkpoint := sweep.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
     done_before = trainer.episodes_done  # in earlier sessions
@@ -74,23 +74,23 @@ def _train(shard: Shard, job: Job) -> None:
             "first_episode": done_before,
             "last_episode": trainer.episodes_done,
             "training_seconds": round(training_seconds, 4),
-            **current_provenance(time.monotonic() - started, job.command),
+            **current_provenance(time.monotonic() - started, sweep.command),
         }
         return [*sessions, session]
 
-    report(job.store, shard, done_before)
+    report(sweep.store, shard, done_before)
     for seconds in _train_in_chunks(trainer):
         training_seconds += seconds
-        report(job.store, shard, trainer.episodes_done)
-        if time.monotonic() - saved > job.checkpoint_every:
-            job.store.checkpoint(shard, trainer.state(), sessions_now())
+        report(sweep.store, shard, trainer.episodes_done)
+        if time.monotonic() - saved > sweep.checkpoint_every:
+            sweep.store.checkpoint(shard, trainer.state(), sessions_now())
             saved = time.monotonic()
     if trainer.episodes_done < trainer.num_episodes:  # this process must stop
-        job.store.checkpoint(shard, trainer.state(), sessions_now())
+        sweep.store.checkpoint(shard, trainer.state(), sessions_now())
         return
-    job.store.put(shard, trainer.history(), sessions_now())
+    sweep.store.put(shard, trainer.history(), sessions_now())
     try:  # a damaged file is an error now, not when the results are read
-        job.store.read(shard.key)
+        sweep.store.read(shard.key)
     except FileError as error:
         accepted = f"a file that can be read just after it was written ({error})"
         raise FileError(error.value, accepted) from error

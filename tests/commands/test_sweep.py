@@ -24,7 +24,7 @@ from pwm.runs import shards as planning
 from pwm.runs.scheduler import Pool, run
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job
+from pwm.runs.worker import Sweep
 from tests.support.folders import contents, histories, largest_file, times
 from tests.support.refusals import assert_refused
 from tests.support.sweeps import TINY, Pools, Watched, no_pool, threads
@@ -71,7 +71,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "SMALLEST", 2)
         patch.setattr(planning, "LARGEST", 2)
-        run(planned([TINY]), Job(Store(folder), "test"), threads(1))
+        run(planned([TINY]), Sweep(Store(folder), "test"), threads(1))
     return folder
 
 
@@ -175,7 +175,7 @@ store(["ls", "--results", results])
 def test_no_environment_stops_a_sweep_or_changes_a_byte(tmp_path: Path) -> None:
     calm, hostile, mine = tmp_path / "calm", tmp_path / "höstile", tmp_path / "mine.py"
     mine.write_text("from tests.support.sweeps import TINY\n")
-    run(planned([TINY]), Job(Store(calm), "test"), threads(1))
+    run(planned([TINY]), Sweep(Store(calm), "test"), threads(1))
     done = subprocess.run(
         [sys.executable, "-c", SWEEP_AND_LIST, str(mine), str(hostile)],
         cwd=REPOSITORY, env=os.environ | HOSTILE, capture_output=True, text=True, check=False,

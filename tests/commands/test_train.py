@@ -38,7 +38,7 @@ from pwm.runs import training
 from pwm.runs.fields import restored
 from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_FILE
 from pwm.runs.saved import load_run
-from pwm.runs.training import EPISODES_PER_STEP
+from pwm.runs.training import EPISODES_PER_CHUNK
 from pwm.train import Arguments, train_command
 from pwm.training.trainer import Trainer
 from tests.support.folders import contents, largest_file
@@ -948,7 +948,7 @@ def test_after_a_kill_at_any_moment_the_history_is_missing_or_a_prefix(
     assert snapshots[0] is None
     for number, snapshot in enumerate(snapshots[1:], start=1):
         assert snapshot is not None
-        assert snapshot.episode.tolist() == list(range(5, EPISODES_PER_STEP * number + 1, 5))
+        assert snapshot.episode.tolist() == list(range(5, EPISODES_PER_CHUNK * number + 1, 5))
         assert same(snapshot, first_windows(whole, len(snapshot.episode)))
 
 

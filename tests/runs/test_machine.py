@@ -26,7 +26,7 @@ from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import Shard, planned
 from pwm.runs.slurm import max_tasks, slurm_jobs
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job
+from pwm.runs.worker import Sweep
 from tests.tools.kills import CHECKPOINT_EVERY
 
 pytestmark = pytest.mark.machine
@@ -73,7 +73,7 @@ def shards() -> list[Shard]:
 @pytest.fixture(scope="module")
 def undisturbed(shards: list[Shard], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    run(shards, Job(Store(folder), "test"), lambda _: processes(2))
+    run(shards, Sweep(Store(folder), "test"), lambda _: processes(2))
     return folder
 
 
@@ -157,8 +157,13 @@ SWEEP_LONG = (
 def sweep_by_slurm(folder: Path) -> None:
     """Sweeps `LONG` on the cluster, one job at a time; polls jobs often."""
     slurm.POLL_EVERY = 0.3
-    job = Job(Store(folder), "test", CHECKPOINT_EVERY)
-    run(planned([LONG]), job, lambda _: slurm_jobs(folder / "slurm", 1, {"time": "5"}), max_tasks())
+    sweep = Sweep(Store(folder), "test", CHECKPOINT_EVERY)
+    run(
+        planned([LONG]),
+        sweep,
+        lambda _: slurm_jobs(folder / "slurm", 1, {"time": "5"}),
+        max_tasks(),
+    )
 
 
 def start_long(folder: Path) -> subprocess.Popen[str]:

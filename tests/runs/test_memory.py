@@ -14,7 +14,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.runs.memory import memory_errors, require_memory
-from pwm.runs.training import EPISODES_PER_STEP, episodes_per_step
+from pwm.runs.training import EPISODES_PER_CHUNK, episodes_per_chunk
 
 HUGE = TrainConfig(agent=AgentConfig(hidden_size=10**6))
 LONG = TrainConfig(task=TaskConfig(episode_length=10**12))
@@ -49,7 +49,7 @@ def test_the_usual_setting_fits_into_any_machine(monkeypatch: pytest.MonkeyPatch
         pages = {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": 1000 * megabytes}
         monkeypatch.setattr(os, "sysconf", pages.__getitem__)
         try:
-            require_memory([TrainConfig()] * 1000, EPISODES_PER_STEP)
+            require_memory([TrainConfig()] * 1000, EPISODES_PER_CHUNK)
         except InputError:
             return False
         return True
@@ -59,14 +59,14 @@ def test_the_usual_setting_fits_into_any_machine(monkeypatch: pytest.MonkeyPatch
     assert not fits(71)
 
 
-def test_large_populations_train_fewer_episodes_per_step() -> None:
-    def per_step(replicas: int, hidden: int = 24, length: int = 60) -> int:
+def test_large_populations_train_fewer_episodes_per_chunk() -> None:
+    def per_chunk(replicas: int, hidden: int = 24, length: int = 60) -> int:
         task, agent = TaskConfig(episode_length=length), AgentConfig(hidden_size=hidden)
-        return episodes_per_step([TrainConfig(task=task, agent=agent)] * replicas)
+        return episodes_per_chunk([TrainConfig(task=task, agent=agent)] * replicas)
 
-    assert per_step(1) == per_step(48) == EPISODES_PER_STEP
-    assert 1 < per_step(480) < 10
-    assert per_step(1, hidden=1000) == per_step(1, length=10**9) == per_step(10_000) == 1
+    assert per_chunk(1) == per_chunk(48) == EPISODES_PER_CHUNK
+    assert 1 < per_chunk(480) < 10
+    assert per_chunk(1, hidden=1000) == per_chunk(1, length=10**9) == per_chunk(10_000) == 1
 
 
 def test_memory_that_runs_out_is_one_line() -> None:

@@ -31,7 +31,7 @@ from pwm.runs.progress import Progress, cost_of
 from pwm.runs.scheduler import processes, run, split_into_tasks
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job, train_shards
+from pwm.runs.worker import Sweep, train_shards
 from tests.support.folders import contents, histories, times
 from tests.support.histories import made_up, same, session, shard_of
 from tests.support.sweeps import TINY, Pools, Watched, no_pool, threads
@@ -57,8 +57,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results")
 
 
-def job(store: Store) -> Job:
-    return Job(store, "python -m pwm.sweep tiny")
+def sweep(store: Store) -> Sweep:
+    return Sweep(store, "python -m pwm.sweep tiny")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planning, "SMALLEST", SMALL)
         patch.setattr(planning, "LARGEST", SMALL)
-        run(planned([TINY]), job(Store(folder)), threads(1))
+        run(planned([TINY]), sweep(Store(folder)), threads(1))
     return folder
 
 
@@ -102,7 +102,7 @@ def test_a_sweep_stores_the_histories_of_training_and_nothing_else(
 def test_two_processes_give_the_files_of_one_worker(
     swept: Path, store: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    run(planned([TINY, TINY]), job(store), lambda tasks: processes(min(2, tasks)))
+    run(planned([TINY, TINY]), sweep(store), lambda tasks: processes(min(2, tasks)))
     assert_complete(store, swept)
     err = capfd.readouterr().err
     assert "3 shards, 3 to train.\n" in err
@@ -117,7 +117,7 @@ def test_shards_in_any_order_and_any_tasks_give_the_files_of_one_worker(
     random.Random(seed).shuffle(shards)
     executor = Watched()
     pools = Pools(executor)
-    run(shards, job(store), pools, max_tasks)
+    run(shards, sweep(store), pools, max_tasks)
     assert_complete(store, swept)
     assert pools.asked == [min(3, max_tasks or 3)]
     assert len(executor.tasks) == pools.asked[0]
@@ -129,7 +129,7 @@ def test_shards_in_any_order_and_any_tasks_give_the_files_of_one_worker(
 def test_two_threads_give_the_files_of_one_worker(
     swept: Path, store: Store, shards: list[Shard]
 ) -> None:
-    run(shards, job(store), threads(2))
+    run(shards, sweep(store), threads(2))
     assert_complete(store, swept)
 
 
@@ -143,7 +143,7 @@ def test_a_second_sweep_trains_nothing_and_starts_nothing(
     copied: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = times(copied.folder)
-    run(shards, job(copied), no_pool)
+    run(shards, sweep(copied), no_pool)
     assert times(copied.folder) == before
     assert capsys.readouterr().err == "3 shards, 0 to train.\n"
 
@@ -155,7 +155,7 @@ def test_only_missing_or_damaged_shards_are_trained_again(
     before = times(copied.folder)[kept.name]
     missing.unlink()
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    run(shards, job(copied), threads(1))
+    run(shards, sweep(copied), threads(1))
     assert_complete(copied, swept)
     assert times(copied.folder)[kept.name] == before
     err = capsys.readouterr().err
@@ -170,7 +170,7 @@ def test_a_sweep_removes_leftovers_of_killed_processes(
     for shard, ending in zip(shards, (".lock", ".unfinished.npz", ".lock"), strict=True):
         (copied.folder / f"{shard.key}{ending}").write_bytes(b"")
     (copied.folder / f".{shards[0].key}.unfinished.npz.abc").write_bytes(b"half")
-    run(shards, job(copied), no_pool)
+    run(shards, sweep(copied), no_pool)
     assert_complete(copied, swept)
 
 
@@ -181,7 +181,7 @@ def test_a_dead_worker_is_replaced(
     swept: Path, store: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = Watched(trains=1), Watched()
-    run(shards, job(store), Pools(first, second))
+    run(shards, sweep(store), Pools(first, second))
     assert_complete(store, swept)
     assert [len(first.tasks), len(second.tasks)] == [3, 2]
     err = capsys.readouterr().err
@@ -193,7 +193,7 @@ def test_a_pool_that_breaks_on_submission_is_replaced(
     submits: int, swept: Path, store: Store, shards: list[Shard]
 ) -> None:
     first, second = Watched(submits=submits), Watched()
-    run(shards, job(store), Pools(first, second))
+    run(shards, sweep(store), Pools(first, second))
     assert_complete(store, swept)
     assert [len(first.tasks), len(second.tasks)] == [submits, 3 - submits]
 
@@ -204,7 +204,7 @@ def test_a_sweep_gives_up_on_workers_that_always_die(
 ) -> None:
     pools = Pools(Watched(**dying))
     with pytest.raises(BrokenExecutor, match="again and again without progress"):
-        run(shards, job(store), pools)
+        run(shards, sweep(store), pools)
     assert pools.asked == [3, 3, 3]
     assert capsys.readouterr().err.count("A worker died") == 2
 
@@ -214,7 +214,7 @@ def test_a_sweep_goes_on_while_dying_workers_make_progress(
 ) -> None:
     monkeypatch.setattr(scheduler, "MAX_FAILURES", 1)
     pools = Pools(*(Watched(trains=1) for _ in shards))
-    run(shards, job(store), pools)
+    run(shards, sweep(store), pools)
     assert_complete(store, swept)
     assert pools.asked == [3, 2, 1]
 
@@ -233,7 +233,7 @@ class Losing(Watched):
 def test_a_sweep_gives_up_on_shards_that_are_always_lost(store: Store, shards: list[Shard]) -> None:
     pools = Pools(Losing())
     with pytest.raises(BrokenExecutor, match="lost or damaged again and again without progress"):
-        run(shards, job(store), pools)
+        run(shards, sweep(store), pools)
     assert pools.asked == [3, 3, 3]
 
 
@@ -247,7 +247,7 @@ def test_a_shard_that_cannot_be_read_after_it_was_written_ends_the_sweep(
     )
     pools = Pools(Watched())
     with pytest.raises(FileError, match=r"just after it was written \(.*the arrays episode, "):
-        run(shards, job(store), pools)
+        run(shards, sweep(store), pools)
     assert pools.asked == [3]
 
 
@@ -275,7 +275,7 @@ def test_another_sweeps_shard_is_awaited_and_taken_over_when_it_dies(
         waits = waiting(
             monkeypatch, [lambda: report(store, shards[1], 30), lambda: None, other.close]
         )
-        run(shards, job(store), pools)
+        run(shards, sweep(store), pools)
     assert waits == [scheduler.WAIT_FOR_OTHERS] * 3
     assert pools.asked == [2, 1]
     assert_complete(store, swept)
@@ -292,7 +292,7 @@ def test_another_sweep_without_progress_is_not_awaited_for_ever(
             monkeypatch, [nothing, nothing, lambda: report(store, shards[1], 30), *[nothing] * 3]
         )
         with pytest.raises(FileError, match=r"\.lock: expected progress by the process"):
-            run(shards, job(store), Pools(Watched()))
+            run(shards, sweep(store), Pools(Watched()))
     assert len(waits) == 6
 
 
@@ -305,7 +305,7 @@ def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
         put = [session(0, 60)]
         waiting(monkeypatch, [lambda: store.put(shards[0], theirs, put)])
         pools = Pools(Watched())
-        run(shards, job(store), pools)
+        run(shards, sweep(store), pools)
     assert pools.asked == [2]
     got = store.get(shards[0])
     assert got is not None
@@ -320,14 +320,14 @@ def test_two_sweeps_at_once_share_the_work(
     class Late(Watched):
         def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             if not self.tasks:
-                train_shards(shards[:1], Job(store, "the other"))
+                train_shards(shards[:1], Sweep(store, "the other"))
             return super().submit(function, *args, **kwargs)
 
     monkeypatch.setattr(scheduler, "WAIT_FOR_OTHERS", 0.0)
-    run(shards, job(store), Pools(Late()))
+    run(shards, sweep(store), Pools(Late()))
     assert_complete(store, swept)
     commands = [store.provenance(shard.key)[0]["command"] for shard in shards]
-    assert commands == ["the other", job(store).command, job(store).command]
+    assert commands == ["the other", sweep(store).command, sweep(store).command]
 
 
 # Ctrl-C
@@ -343,11 +343,11 @@ def test_ctrl_c_keeps_stored_shards_and_the_next_sweep_continues(
     with monkeypatch.context() as patch:
         patch.setattr(scheduler, "wait", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(shards, job(store), lambda _: Watched(trains=1))
+            run(shards, sweep(store), lambda _: Watched(trains=1))
     kept = histories(store.folder)
     assert len(kept) == 1
     assert kept.items() <= finished.items()
-    run(shards, job(store), threads(1))
+    run(shards, sweep(store), threads(1))
     assert_complete(store, swept)
 
 
@@ -415,7 +415,7 @@ def test_a_signal_to_stop_saves_a_checkpoint(
 def test_the_bar_shows_runs_rate_and_time_left(
     store: Store, shards: list[Shard], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(shards, job(store), threads(1))
+    run(shards, sweep(store), threads(1))
     err = capsys.readouterr().err
     last = re.split(r"[\r\n]", err.strip())[-1]
     assert re.fullmatch(
@@ -431,7 +431,7 @@ def test_the_bar_counts_a_damaged_shard_once_it_is_trained_again(
     path.write_bytes(b"damaged")
     if damage == "no provenance":
         path.unlink()
-    run(shards, job(copied), threads(1))
+    run(shards, sweep(copied), threads(1))
     last = re.split(r"[\r\n]", capsys.readouterr().err.strip())[-1]
     assert re.match(r"100%\|.*\| 2 of 2 runs, ", last)
 
@@ -475,5 +475,5 @@ def test_numba_is_checked_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
     with pytest.raises(InputError, match="NUMBA_DISABLE_JIT 1: expected 0"):
-        run(shards, job(store), no_pool)
+        run(shards, sweep(store), no_pool)
     assert not store.folder.exists()

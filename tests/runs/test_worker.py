@@ -23,7 +23,7 @@ from pwm.runs import worker
 from pwm.runs.locks import is_locked, lock, report, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
-from pwm.runs.worker import Job, serve, train_shards
+from pwm.runs.worker import Sweep, serve, train_shards
 from pwm.training.trainer import Trainer
 from tests.support.folders import contents, histories, largest_file, times
 from tests.support.histories import made_up, session, shard_of
@@ -88,12 +88,12 @@ def train_until(
         watched(patch, tell)
         if episodes == 0:
             stop.set()
-        train_shards(shards, job(store))
+        train_shards(shards, sweep(store))
     stop.clear()
 
 
-def job(store: Store, checkpoint_every: float = 1e9) -> Job:
-    return Job(store, COMMAND, checkpoint_every)
+def sweep(store: Store, checkpoint_every: float = 1e9) -> Sweep:
+    return Sweep(store, COMMAND, checkpoint_every)
 
 
 def spans(sessions: Sequence[Session]) -> list[tuple[object, object]]:
@@ -113,7 +113,7 @@ def checkpoint(store: Store, shard: Shard = SHARD) -> Path:
 def test_shards_are_trained_and_stored_with_their_provenance(
     store: Store, at_once: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert len(contents(store.folder)) == 4  # nothing else is left
     for shard in (SHARD, NEXT):
@@ -140,7 +140,7 @@ def test_a_stopped_worker_resumes_where_it_was(
         checkpoint(store).name,
         f"{SHARD.key}.lock",
     }  # the next shard has not started
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert spans(store.provenance(SHARD.key)) == [(0, episodes), (episodes, 170)]
     assert spans(store.provenance(NEXT.key)) == [(0, 170)]
@@ -153,7 +153,7 @@ def test_a_worker_can_be_stopped_again_and_again(
     ends = [30, 90, 100]
     for end in ends:
         train_until(end, [SHARD], store, stop)
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert spans(store.provenance(SHARD.key)) == [(0, 30), (30, 90), (90, 100), (100, 170)]
 
@@ -172,7 +172,7 @@ def kill_at(episodes: int, store: Store, checkpoint_every: float) -> None:
     with pytest.MonkeyPatch.context() as patch:
         watched(patch, kill)
         with pytest.raises(Killed):
-            train_shards([SHARD, NEXT], job(store, checkpoint_every))
+            train_shards([SHARD, NEXT], sweep(store, checkpoint_every))
 
 
 def test_a_killed_worker_resumes_from_its_last_checkpoint(
@@ -183,7 +183,7 @@ def test_a_killed_worker_resumes_from_its_last_checkpoint(
     assert kept is not None
     assert kept.state["episodes_done"] == 120
     kill_at(140, store, checkpoint_every=1e9)  # without another checkpoint
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert spans(store.provenance(SHARD.key)) == [(0, 120), (120, 170)]
     assert histories(store.folder) == at_once
 
@@ -202,13 +202,13 @@ def test_checkpoints_are_as_frequent_as_asked_for(
 
     monkeypatch.setattr(Store, "checkpoint", watched_keep)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    train_shards([SHARD], job(store, checkpoint_every=25))
+    train_shards([SHARD], sweep(store, checkpoint_every=25))
     # A chunk takes ten seconds; a checkpoint follows once more than 25 seconds have passed.
     assert kept == [(30, 30), (60, 60), (90, 90), (120, 120), (150, 150)]
     (only,) = store.provenance(SHARD.key)
     assert only["training_seconds"] == 170
     assert only["wall_seconds"] == 170
-    assert Job(store, COMMAND).checkpoint_every <= 30
+    assert Sweep(store, COMMAND).checkpoint_every <= 30
 
 
 def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_progress_is_reported_twice_a_second(store: Store, monkeypatch: pytest.M
     monkeypatch.setattr(Trainer, "advance", slow)
     monkeypatch.setattr(worker, "report", watched_report)
     monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    train_shards([SHARD], job(store))
+    train_shards([SHARD], sweep(store))
     times_of = [seconds for seconds, _ in reports]
     gaps = [later - sooner for sooner, later in itertools.pairwise(times_of)]
     assert max(gaps) <= 0.5 + 1e-9
@@ -247,7 +247,7 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_over(
     train_until(50, [SHARD], store, stop)
     path = checkpoint(store)
     path.write_bytes(path.read_bytes()[:-10] if damage else b"")
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert spans(store.provenance(SHARD.key)) == [(0, 170)]
     assert capsys.readouterr().err == f"damaged, to be computed again: {path}\n"
@@ -258,7 +258,7 @@ def test_a_checkpoint_of_another_shard_is_not_resumed(
 ) -> None:
     train_until(50, [NEXT], store, stop)
     checkpoint(store, NEXT).rename(checkpoint(store))
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
 
 
@@ -266,11 +266,11 @@ def test_a_checkpoint_of_another_shard_is_not_resumed(
 def test_a_damaged_history_is_computed_again(
     ending: str, store: Store, at_once: dict[str, bytes]
 ) -> None:
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     path = store.folder / (SHARD.key + ending)
     path.write_bytes(b"damaged")
     before = times(store.folder)
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert store.get(SHARD) is not None
     changed = {name for name, when in times(store.folder).items() if when != before[name]}
@@ -285,7 +285,7 @@ def test_a_stored_shard_is_not_trained_again(store: Store, monkeypatch: pytest.M
     store.put(SHARD, made_up(2, 9), [session(0, 170)])
     before = times(store.folder)
     monkeypatch.setattr(worker, "make_trainer", no_trainer)
-    train_shards([SHARD], job(store))
+    train_shards([SHARD], sweep(store))
     assert times(store.folder) == before
 
 
@@ -295,29 +295,29 @@ def test_a_shard_locked_by_another_process_is_left_to_it(
     with lock(store, SHARD) as held:
         assert held
         report(store, SHARD, 42)
-        train_shards([SHARD, NEXT], job(store))
+        train_shards([SHARD, NEXT], sweep(store))
         assert reported(store, SHARD) == 42
         assert list(histories(store.folder)) == [f"{NEXT.key}.npz"]
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     monkeypatch.setattr(worker, "make_trainer", no_trainer)
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
 
 
 def test_a_full_disk_is_bad_input_that_names_the_folder_and_loses_nothing(
     store: Store, at_once: dict[str, bytes], stop: threading.Event
 ) -> None:
-    train_shards([NEXT], job(store))
+    train_shards([NEXT], sweep(store))
     train_until(50, [SHARD], store, stop)
     before = contents(store.folder)
     message = rf"--results {store.folder}: expected a folder that can be written \(File too large\)"
     with largest_file(1000), pytest.raises(InputError, match=message):
-        train_shards([SHARD, NEXT], job(store))
+        train_shards([SHARD, NEXT], sweep(store))
     after = contents(store.folder)
     assert {name: after[name] for name in before if not name.endswith(".lock")} == {
         name: content for name, content in before.items() if not name.endswith(".lock")
     }
-    train_shards([SHARD, NEXT], job(store))
+    train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
     assert len(contents(store.folder)) == 4
 
@@ -334,7 +334,7 @@ def test_an_operating_system_error_is_bad_input_whatever_is_written(
     if function == "checkpoint":
         stop.set()
     with pytest.raises(InputError, match=r"^--results .* \(Read-only file system\)$"):
-        train_shards([SHARD], job(store))
+        train_shards([SHARD], sweep(store))
 
 
 # The lifeline
@@ -364,4 +364,4 @@ def test_memory_that_runs_out_is_blamed(store: Store, monkeypatch: pytest.Monkey
 
     watched(monkeypatch, exhausted)
     with pytest.raises(InputError, match=r"^MEMORY exhausted: expected a smaller hidden size"):
-        train_shards([SHARD], Job(store, COMMAND))
+        train_shards([SHARD], Sweep(store, COMMAND))

@@ -30,7 +30,7 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job, train_shards
+from pwm.runs.worker import Sweep, train_shards
 from tests.support.folders import is_history
 
 CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints
@@ -74,14 +74,14 @@ class Toll:
 
 def sweep_into(folder: Path, num_episodes: int) -> None:
     """Sweeps into a folder with two processes."""
-    job = Job(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
-    run(planned([experiment(num_episodes)]), job, lambda tasks: processes(min(2, tasks)))
+    sweep = Sweep(Store(folder), "tests.tools.kills", CHECKPOINT_EVERY)
+    run(planned([experiment(num_episodes)]), sweep, lambda tasks: processes(min(2, tasks)))
 
 
 def train_into(folder: Path, num_episodes: int) -> None:
     """Trains the same shards in this process."""
     folder.mkdir(parents=True, exist_ok=True)
-    train_shards(planned([experiment(num_episodes)]), Job(Store(folder), "tests.tools.kills"))
+    train_shards(planned([experiment(num_episodes)]), Sweep(Store(folder), "tests.tools.kills"))
 
 
 def children(pid: int) -> list[int]:

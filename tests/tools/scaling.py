@@ -25,7 +25,7 @@ from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
-from pwm.runs.worker import Job
+from pwm.runs.worker import Sweep
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Arguments:
 def measured(experiments: Sequence[Experiment], workers: int) -> tuple[float, float, float]:
     """Runs a sweep; returns the seconds of the sweep, of all sessions, and of their training."""
     with TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
-        job = Job(Store(Path(place)), "tests.tools.scaling")
+        sweep = Sweep(Store(Path(place)), "tests.tools.scaling")
         shards = planned(experiments)
         started = time.monotonic()
         with redirect_stderr(nowhere):
-            run(shards, job, lambda _: processes(workers))
+            run(shards, sweep, lambda _: processes(workers))
         seconds = time.monotonic() - started
-        sessions = [session for shard in shards for session in job.store.provenance(shard.key)]
+        sessions = [session for shard in shards for session in sweep.store.provenance(shard.key)]
         wall, training = (
             sum(float(str(session[name])) for session in sessions)
             for name in ("wall_seconds", "training_seconds")
