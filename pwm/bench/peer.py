@@ -154,6 +154,5 @@ def _play_states(run: TrainConfig, weights: Weights) -> Array:
 def _lstm_step(gate_inputs: Array, cell: Array) -> tuple[Array, Array]:
     """Returns the LSTM's next hidden and cell states, from its gate inputs and last cell state."""
     input_gate, forget_gate, candidate, output_gate = jnp.split(gate_inputs, NUM_GATES, axis=-1)
-    kept = jax.nn.sigmoid(forget_gate) * cell
-    cell = kept + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
+    cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
     return jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell

@@ -22,7 +22,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
         horizon = np.float32(rule.horizon)
-        # The discount of a step is 0 at the last of the `horizon` steps of a return.
+        # Variance over steps of the discount, which is 0 at the last of a return's `horizon` steps.
         discount_variance = rule.discount * rule.discount * (ONE - ONE / horizon) / horizon
         reward_variance = tracked[Tracked.REWARD_VARIANCE]
         total_variance = reward_variance + discount_variance * (variance + mean * mean)

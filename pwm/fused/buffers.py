@@ -41,8 +41,8 @@ class TaskTables(NamedTuple):
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,): the stimulus
     rewards: Floats  # (pairs + 1, L, actions)
-    carry_state: bool
-    timeout: bool
+    carry_state: bool  # across trials
+    timeout: bool  # whether any action but hold before a trial's last step blanks the next trial
 
 
 class Scales(NamedTuple):
@@ -118,8 +118,8 @@ class ProbedEpisode(NamedTuple):
     episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)
     log_probs: Floats  # (R, T): of the actions taken
-    values: Floats  # (R, T)
-    returns: Floats  # (R, T)
+    values: Floats  # (R, T): in reward
+    returns: Floats  # (R, T): Monte Carlo returns, in reward
     hidden: Floats  # (R, T, units without padding): of the first trunk
 
 
@@ -142,7 +142,7 @@ class Work(NamedTuple):
     policy: Floats  # (actions, M)
     cumulative: Floats  # (actions, M): sums of the policy up to each action
     entropy: Floats  # (M,)
-    # An array by_x is the gradient of the total loss with respect to x.
+    # An array by_x is the gradient with respect to x, of the total loss or of one of its two parts.
     by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
     by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)

@@ -261,8 +261,8 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
     result = LanesType(condition.count)
 
     def build(builder: Any, arguments: Any) -> Any:
-        chosen = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
-        return builder.select(arguments[0], *chosen)
+        choices = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
+        return builder.select(arguments[0], *choices)
 
     return result(condition, if_true, if_false), _code(build)
 
@@ -282,8 +282,8 @@ def _make_operator(
 ) -> None:
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
-    `on_floats` and `on_integers` are the methods of LLVM's builder that apply it to two vectors of
-    floats or of integers; None if it is not defined for them.
+    `on_floats` and `on_integers` take LLVM's builder and two vectors, of floats or of integers, and
+    build the result; None if the operator is not defined for them.
     """
 
     @intrinsic
@@ -314,7 +314,7 @@ def _make_operator(
 
 
 def _compare(symbol: str) -> Callable[..., Any]:
-    """Makes an instruction that compares numbers; a comparison with NaN is false."""
+    """Makes a function that builds a comparison of floats; one with NaN is false."""
     return lambda builder, one, other: builder.fcmp_ordered(symbol, one, other)
 
 
