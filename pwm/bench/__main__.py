@@ -44,7 +44,7 @@ class Arguments:
     cores: int = multiprocessing.cpu_count()
     """Processes of the contestants that use all cores."""
     peers: bool = False
-    """Also time a population in JAX, which `pip install 'pwm[peers]'` installs."""
+    """Also time populations in JAX, which `pip install 'pwm[peers]'` installs."""
 
     def __post_init__(self) -> None:
         for name in ("replicas", "rounds", "cores"):
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
         replicas, cores = arguments.replicas, arguments.cores
-        endless = TrainConfig(num_episodes=10**9)
+        endless = TrainConfig(num_episodes=10**9)  # more episodes than are timed
         runs = [
             replaced(endless, {"hidden_size": hidden_size, "episode_length": episode_length})
             for hidden_size in arguments.hidden_sizes
@@ -81,49 +81,50 @@ def main(argv: Sequence[str] | None = None) -> None:
         bar = tqdm(total=len(runs) * (arguments.rounds + 1), unit=" rounds", leave=False)
         with one_thread(), bar, pool:
             for run in runs:
-                racing = contestants(run, replicas, pool, cores)
-                if arguments.peers:
-                    racing[2:2] = peers(run, replicas, pool, cores)  # before the fused engine
+                timed = contestants(run, replicas, pool, cores)
+                if arguments.peers:  # insert them before the fused engine
+                    timed[2:2] = peers(run, replicas, pool, cores)
                 rates, product_rates = [], []  # per second, of each round; see `_report`
                 for _ in range(arguments.rounds + 1):
-                    rates.append([contestant.rate() for contestant in racing])
+                    rates.append([contestant.rate() for contestant in timed])
                     product_rates.append(product_rate())
                     bar.update()
                 # The first round warms up.
-                _report(run, racing, np.array(rates[1:]), np.array(product_rates[1:]))
+                _report(run, timed, np.array(rates[1:]), np.array(product_rates[1:]))
 
 
 def _report(
     run: TrainConfig,
-    racing: Sequence[Contestant],
+    timed: Sequence[Contestant],
     rates: NDArray[np.float64],
     product_rates: NDArray[np.float64],
 ) -> None:
     """Prints a row of the table for each contestant.
 
-    `racing` has the plain loop first, and the fused engine on all cores last. `rates` are
+    `timed` has the plain loop first, and the fused engine on all cores last. `rates` are
     replica-episodes per second, [rounds, contestants]; `product_rates` are operations per second
     of a matrix product on one core, [rounds].
     """
-    by_name = {contestant.name: rates[:, column] for column, contestant in enumerate(racing)}
-    for contestant in racing:
+    by_name = {each.name: own_rates for each, own_rates in zip(timed, rates.T, strict=True)}
+    for contestant in timed:
         name, own_rates = contestant.name, by_name[contestant.name]
         ratios = own_rates / rates[:, 0]  # to the plain loop, [rounds]
-        spread = f"[{ratios.min():,.0f}, {ratios.max():,.0f}]"
+        extremes = f"[{ratios.min():,.0f}, {ratios.max():,.0f}]"
         line = (
             f"{run.agent.hidden_size:>5} {run.task.episode_length:>5}  {name:14} "
             f"{contestant.replicas:>8} {np.median(own_rates):>18,.0f} {np.median(ratios):>9,.0f} "
-            f"{spread:<14}"
+            f"{extremes:<14}"
         )
         if name == "fused":
-            relative_rate = np.median(own_rates / product_rates)  # episodes per operation
+            relative_rate = np.median(own_rates / product_rates)  # episodes per operation's time
             as_plain_loop = relative_rate * plain_operations(run)  # if it did the loop's operations
             line += f" {as_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
             line += f"{np.median(product_rates) / 1e9:.0f} Gflop/s"
-        elif contestant is racing[-1]:
+        elif contestant is timed[-1]:
             line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"
-        jax_rates = by_name.get(name.replace("fused", "jax"))
-        if jax_rates is not None and name.startswith("fused"):
+        # With `--peers`, each contestant of the fused engine has a counterpart in JAX.
+        if name.startswith("fused") and name.replace("fused", "jax") in by_name:
+            jax_rates = by_name[name.replace("fused", "jax")]
             line += f"; {np.median(own_rates / jax_rates):.1f} times JAX"
         tqdm.write(line.rstrip())
 

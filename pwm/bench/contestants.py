@@ -15,7 +15,7 @@ from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
-PLAIN_STEPS = 900  # steps of the task per round of the plain loop and of the torch engine
+PLAIN_STEPS = 900  # steps of the task that a replica plays per round, plain loop and torch engine
 JAX_STEPS = 6000  # the same for JAX
 
 
@@ -40,7 +40,8 @@ class Contestant:
 def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
     """The plain loop, a population in PyTorch, a fused one, and a fused one per core.
 
-    A population has `replicas` runs; the last contestant trains in the `cores` processes of `pool`.
+    A population is `replicas` runs that differ only in seed. The last contestant trains one in each
+    of the `cores` processes of `pool`.
     """
     members = tuple(Member(run.critic_weight, run.learning_rate, seed) for seed in range(replicas))
     shard = Shard(run.shared, members)  # the population, with an estimate of its training time
@@ -58,7 +59,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """JAX populations, one on a single core and one per core; arguments as for `contestants`."""
+    """A JAX population on one core, and one per core; arguments as for `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
     on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
     on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))
@@ -83,7 +84,7 @@ def _train(make: Callable[..., Any], arguments: tuple[Any, ...], episodes: int) 
 
 @lru_cache(maxsize=2)  # a fused population and one in JAX
 def _population(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """This process's population `make(*arguments)`; made on the first call, then cached."""
+    """This process's population `make(*arguments)`, made on the first call."""
     return make(*arguments)
 
 

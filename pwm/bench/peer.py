@@ -1,9 +1,9 @@
 """The setting of the notes (the reproduced report) in JAX, to compare the fused engine with.
 
-`vmap` runs over replicas, `scan` over episodes, all in one compiled call. Nothing is logged, and
-results depend on the machine. The LSTM's state is reset at each trial, so its outputs depend only
-on the trial's state, the stimuli seen in it so far. As in the fused engine, they are computed once
-per episode for each state, as the rows of a table, and looked up for each step.
+In a compiled call, `vmap` runs over replicas, `scan` over episodes. Nothing is logged, and results
+depend on the machine. The LSTM is reset at each trial, so its outputs depend only on the trial's
+state: the stimuli shown in it so far. As in the fused engine, they are computed once per episode
+for each state, as the rows of a table, and looked up for each step.
 
 JAX is an optional dependency: `pip install 'pwm[peers]'`.
 
@@ -17,7 +17,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-# XLA reads these flags when JAX is imported. It gets one thread, as do the other engines.
+# XLA reads these flags when JAX is imported. It gets one thread, as the other engines do.
 os.environ["XLA_FLAGS"] = (
     "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1 "
     + os.environ.get("XLA_FLAGS", "")
@@ -32,7 +32,7 @@ from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
 from pwm.core.config import TrainConfig
 from pwm.core.task import correct_actions
 
-EPISODES_PER_CALL = 64
+EPISODES_PER_CALL = 64  # episodes in one compiled call
 Array = Any
 Weights = dict[str, Array]
 
@@ -40,7 +40,7 @@ Weights = dict[str, Array]
 class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
-    The LSTM's state must be reset at each trial. All random numbers derive from the run's seed.
+    The run's seed determines all random numbers.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -49,7 +49,7 @@ class JaxPopulation:
         self._state = weights, jax.tree.map(jnp.zeros_like, weights), keys
         self._train = jax.jit(jax.vmap(partial(_train, run)), donate_argnums=0)
         self.rewards = np.zeros((replicas, 0), np.float32)
-        """Fraction of trials rewarded per episode of the last jitted call: [replicas, episodes]."""
+        """Fraction of trials rewarded, in each episode of the last call: [replicas, episodes]."""
 
     def advance(self, num_episodes: int) -> None:
         """Trains for `num_episodes`, rounded up to a multiple of `EPISODES_PER_CALL`."""
@@ -61,7 +61,7 @@ class JaxPopulation:
 def _initial(run: TrainConfig, key: Array) -> Weights:
     """Draws the initial weights of one replica, uniform on ±1 / sqrt(H).
 
-    Each gate unit has one bias, instead of the two that `nn.LSTM` adds, whose sum varies more.
+    Each gate unit has one bias; `nn.LSTM` adds two, whose sum varies more.
     """
     stimuli, hidden = run.task.num_stimuli, run.agent.hidden_size
     shapes = {
@@ -80,10 +80,9 @@ def _initial(run: TrainConfig, key: Array) -> Weights:
 
 
 def _train(run: TrainConfig, state: Any) -> Any:
-    """Trains one replica for `EPISODES_PER_CALL` episodes.
+    """Trains one replica for `EPISODES_PER_CALL` episodes, after drawing their random numbers.
 
-    All trials, and the noise that chooses the actions, are drawn first. The state holds the
-    weights, the running means of their squared gradients, and the key of the random numbers.
+    The state is the weights, the running means of their squared gradients, and the random key.
     Returns the new state, and the fraction of trials rewarded in each episode.
     """
     weights, squares, key = state
@@ -100,7 +99,7 @@ def _train(run: TrainConfig, state: Any) -> Any:
 def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
     """Plays one episode and takes one step of RMSprop.
 
-    The state is that of `_train` without the key; the draws are the trials and noise of `_loss`.
+    The state is that of `_train` without the key; the draws are trials and noise, as in `_loss`.
     Returns the new state, and the fraction of trials rewarded.
     """
     weights, squares = state
@@ -118,8 +117,8 @@ def _update(run: TrainConfig, state: Any, draws: Any) -> Any:
 def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> Any:
     """Returns an episode's total loss and its fraction of trials rewarded.
 
-    `trials` are the indices of the trials' pairs, [N]; `noise`, uniform random numbers that choose
-    the actions, [N, L].
+    `trials` has the index of each trial's pair, [N]; `noise` has uniform random numbers that
+    choose the actions, [N, L].
     """
     rows = jnp.asarray(state_rows(run.task))[trials]  # (N, L)
     outputs = _play_states(run, weights)[rows]  # (N, L, outputs)
@@ -142,7 +141,7 @@ def _play_states(run: TrainConfig, weights: Weights) -> Array:
     first, second = run.task.pairs.T
     by_stimulus = weights["input"] + weights["bias"]  # (S, G)
     hidden, cell = _lstm_step(by_stimulus, 0.0)  # (S, H) each, by first stimulus
-    played = [hidden]
+    played = [hidden]  # hidden states at each step, in the rows' order
     for _ in range(run.task.trial_length - 2):
         hidden, cell = _lstm_step(hidden @ weights["recurrent"] + weights["bias"], cell)
         played.append(hidden)
@@ -155,6 +154,5 @@ def _play_states(run: TrainConfig, weights: Weights) -> Array:
 def _lstm_step(gate_inputs: Array, cell: Array) -> tuple[Array, Array]:
     """Returns the LSTM's next hidden and cell states, from its gate inputs and last cell state."""
     input_gate, forget_gate, candidate, output_gate = jnp.split(gate_inputs, NUM_GATES, axis=-1)
-    kept = jax.nn.sigmoid(forget_gate) * cell
-    cell = kept + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
+    cell = jax.nn.sigmoid(forget_gate) * cell + jax.nn.sigmoid(input_gate) * jnp.tanh(candidate)
     return jax.nn.sigmoid(output_gate) * jnp.tanh(cell), cell

@@ -12,10 +12,9 @@ from pwm.core.task import correct_actions
 
 
 class PlainLoop:
-    """Trains one replica of a run with the notes' agent and losses, one trial at a time.
+    """Trains one replica of a run with the notes' agent, losses and optimiser, trial by trial.
 
-    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`. The
-    losses are those of `pwm.core.losses`.
+    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`.
     """
 
     def __init__(self, run: TrainConfig) -> None:
@@ -59,4 +58,4 @@ class PlainLoop:
         (policy_loss + self._run.critic_weight * value_loss).backward()
         self._optimiser.step()
         metrics = (returns[0], value_loss, policy_loss, torch.cat(entropies).mean())
-        return tuple(metric.item() for metric in metrics)  # as for a training log
+        return tuple(metric.item() for metric in metrics)  # as a training log needs them

@@ -1,4 +1,4 @@
-"""Rows of the table of states in `pwm.bench.peer`; a separate module that does not need JAX."""
+"""Rows of the table of states in `pwm.bench.peer`, in a module that does not need JAX."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pwm.core.task import TaskConfig
 def state_rows(task: TaskConfig) -> NDArray[np.int64]:
     """Row of the table of states for each pair and step of its trial: [pairs, L].
 
-    The table holds each step's states in turn. Before the last step, a state depends only on the
-    first stimulus: one row per stimulus. At the last step, it depends on both: one row per pair.
+    The table has the states of each step in turn. Before a trial's last step, they depend only on
+    the first stimulus: one row per stimulus. At the last step, there is one row per pair.
     """
     first_stimulus = task.pairs[:, :1]  # (pairs, 1)
     start = task.num_stimuli * np.arange(task.trial_length)  # first row of each step, (L,)

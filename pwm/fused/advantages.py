@@ -1,6 +1,7 @@
 """Errors, advantages, leaks and metrics of an episode, in compiled code.
 
-`pwm.core.losses` defines the losses that use them; `pwm.fused.buffers` explains rows and shapes.
+The leak is the policy loss's gradient with respect to a value. `pwm.core.losses` defines the
+losses; `pwm.fused.buffers` explains rows and shapes.
 """
 
 from __future__ import annotations
@@ -19,15 +20,14 @@ def measure_errors(
 ) -> None:
     """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
-    An error is ((return - centre) / spread - value) / error_scale, as in the value loss. The leak
-    is the policy loss's gradient with respect to a value, as if attached. `work` holds the episode
-    and receives each step's results.
+    An error is ((return - centre) / spread - v) / error_scale, v being the value head's output.
+    Leaks are computed as if attached. `work` holds the episode and receives each step's results.
     """
     steps = len(work.row)
     values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
     reward_per_error = scales.spread * scales.error_scale
     # Sums in double precision. `rewarded`: trials; `squares`: squared errors; `gain`: advantages
-    # times log-probabilities; `bias`: values minus returns, in units of errors.
+    # times log-probabilities; `bias`: values minus Monte Carlo returns, in units of errors.
     rewarded = squares = gain = entropy = bias = 0.0
     ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     return_ = ZERO
@@ -55,7 +55,7 @@ def measure_errors(
         )
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
-    if rule.normalise_advantages or rule.trace_decay < ONE:
+    if rule.normalise_advantages or rule.trace_decay < ONE:  # the advantages have changed
         gain = 0.0
         for time in range(steps - 1, -1, -1):
             log_prob = work.log_policy[work.action[time], work.row[time]]
@@ -81,7 +81,7 @@ def _bootstrap(
     errors: Floats,  # (T,), output
     advantages: Floats,  # (T,), output
 ) -> float:
-    """Computes errors and advantages from λ-returns; returns the sum of the squared errors."""
+    """Computes errors and advantages from λ-returns; returns the sum of squared errors."""
     squares = 0.0
     ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     target = value = ZERO  # λ-return and value of the next step
@@ -90,8 +90,8 @@ def _bootstrap(
             ahead, target, value = 0, ZERO, ZERO
         ahead += 1
         row = rows[time]
-        mixed = (ONE - rule.trace_decay) * value + rule.trace_decay * target
-        target = rewards[time] + rule.discount * mixed
+        future = (ONE - rule.trace_decay) * value + rule.trace_decay * target
+        target = rewards[time] + rule.discount * future
         value = scales.centre + scales.spread * outputs[row]
         error = ((target - scales.centre) / scales.spread - outputs[row]) / scales.error_scale
         errors[time] = error
@@ -104,9 +104,9 @@ def _bootstrap(
 def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
     """Normalises the advantages, and backpropagates the leak through the normalisation.
 
-    On entry, `work.leak` is the leak of the unnormalised advantages. A normalised advantage is
-    (A - mean) / divisor, divisor = standard deviation + `normaliser`. Each value affects its own
-    advantage, the mean and the standard deviation, so its leak has three terms.
+    A normalised advantage is (A - mean) / divisor, divisor = standard deviation + `normaliser`.
+    Each value affects its own advantage, the mean and the standard deviation, so its leak has three
+    terms. On entry, `work.leak` has the leaks without normalisation.
     """
     steps = len(work.advantage)
     mean = mean_leak = squares = product = ZERO
@@ -116,10 +116,9 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
     for time in range(steps):
         work.advantage[time] -= mean
         squares += work.advantage[time] * work.advantage[time]
+        product += work.leak[time] * work.advantage[time]
     deviation = np.sqrt(squares / np.float32(steps - 1))
     divisor = deviation + rule.normaliser
-    for time in range(steps):
-        product += work.leak[time] * work.advantage[time]
     slope = product / (np.float32(steps - 1) * deviation * divisor)
     for time in range(steps):
         through_deviation = slope * work.advantage[time]
@@ -133,9 +132,13 @@ def _leak_through_targets(
 ) -> None:
     """Adds to each value's leak, (T,), the gradient through the λ-returns that contain the value.
 
+<<<<<<< HEAD
     They are the returns of earlier steps; `pwm.core.episode` has the formula.
+=======
+    They are the returns of earlier steps; see `leaking_targets` in `pwm.core.losses.LossConfig`.
+>>>>>>> e803637cdbffbf23567793d7ee771e0142ca8c3c
     """
-    earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the earlier steps s of the horizon
+    earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the steps s < t of the horizon
     for time in range(len(leak)):
         if time % horizon == 0:
             earlier = ZERO

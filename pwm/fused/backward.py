@@ -21,7 +21,7 @@ from pwm.fused.products import (
     multiply_wide,
     transpose,
 )
-from pwm.fused.vectors import LANES, load, spread, store
+from pwm.fused.vectors import LANES, load, store
 
 
 @compiled
@@ -32,18 +32,15 @@ def differentiate_losses(
     critic_weight: np.float32,
     work: Work,
 ) -> None:
-    """Computes the gradients with respect to each row's log-policy and value.
+    """Computes the gradients with respect to each row's log-policy and value, and counts visits.
 
     The loss is policy_weight * policy loss + critic_weight * value loss, without the entropy bonus;
-    `policy_weight` is 1, or 0 for the value loss alone.
+    `policy_weight` is 1, or 0 for the value loss alone. Reads the results of `measure_errors`.
     """
     steps = len(work.row)
     if rule.huber:  # an error clipped to [-1, 1] is half the derivative of the Huber loss
         for time in range(steps):
-            if work.error[time] > ONE:
-                work.error[time] = ONE
-            elif work.error[time] < -ONE:
-                work.error[time] = -ONE
+            work.error[time] = min(max(work.error[time], -ONE), ONE)
     work.by_log_policy[:] = ZERO
     work.by_value[:] = ZERO
     work.by_head_value[:] = ZERO
@@ -68,9 +65,9 @@ def differentiate_losses(
 def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, work: Work) -> None:
     """Computes the gradients with respect to each row's logits and value, with the entropy bonus.
 
-    Writes `work.by_heads`. It has the value's gradient for the trunk, `work.by_value`; that for the
-    value head differs if the leak reaches only one of the two, and `backpropagate` swaps it in.
-    `policy_weight` is 1, or 0 without the policy loss. The policy is the softmax of the logits:
+    Writes them into `work.by_heads`. The value's gradient is that for the trunk; `backpropagate`
+    later replaces it by that for the head, which differs if the leak reaches only one of them.
+    `policy_weight` is 1, or 0 without the policy loss. As the policy is the softmax of the logits,
     ∂ log π(b) / ∂ logit(a) = [a = b] - π(a), ∂ entropy / ∂ logit(a) = -π(a) (log π(a) + entropy).
     """
     work.by_heads[:] = ZERO
@@ -93,9 +90,9 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
 
 @compiled
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
-    """Backpropagates the gradient of the heads' outputs, in `work`, to all parameters.
+    """Backpropagates from the heads' outputs, `work.by_heads`, to all parameters.
 
-    Writes the result into `gradient`. The episode's rows have `levels` levels.
+    Writes into `gradient`. `levels` is the number of levels of the episode's rows.
     """
     trunks, stimuli, _ = gradient.input.shape
     second_level, rows = work.level_start[1], work.level_start[levels]
@@ -140,8 +137,7 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
 
         # Parameters of the heads.
         if trunk == trunks - 1:
-            # The trunk is done. The value's gradient for the head may differ: the leak may reach
-            # only the trunk, or only the head.
+            # The trunk is done; from here on, the value's gradient for the head is needed.
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
         by_head = work.by_head_transposed
@@ -166,7 +162,7 @@ def _backpropagate_states(
     by_gates: Floats,  # (m, G): before the nonlinearity, output
 ) -> None:
     """Backpropagates from the states of a level's m rows to their gates and parents' cells."""
-    one, units = spread(ONE), cells.shape[1]
+    units = cells.shape[1]
     for row in range(len(parents)):
         parent = parents[row]
         before, by_before = cells[parent], by_cells[parent]
@@ -176,13 +172,13 @@ def _backpropagate_states(
             forget_gate = load(values, Gate.FORGET * units + unit)
             candidate = load(values, Gate.CELL * units + unit)
             output_gate = load(values, Gate.OUTPUT * units + unit)
-            squashed, slope = load(cell_tanh[row], unit), load(by_hidden[row], unit)
-            through_hidden = slope * output_gate * (one - squashed * squashed)
-            by_state = load(by_cell[row], unit) + through_hidden
-            by_forget_gate = by_state * load(before, unit) * forget_gate * (one - forget_gate)
-            by_input_gate = by_state * candidate * input_gate * (one - input_gate)
-            by_candidate = by_state * input_gate * (one - candidate * candidate)
-            by_output_gate = slope * squashed * output_gate * (one - output_gate)
+            state_tanh, by_output = load(cell_tanh[row], unit), load(by_hidden[row], unit)
+            through_output = by_output * output_gate * (ONE - state_tanh * state_tanh)
+            by_state = load(by_cell[row], unit) + through_output
+            by_forget_gate = by_state * load(before, unit) * forget_gate * (ONE - forget_gate)
+            by_input_gate = by_state * candidate * input_gate * (ONE - input_gate)
+            by_candidate = by_state * input_gate * (ONE - candidate * candidate)
+            by_output_gate = by_output * state_tanh * output_gate * (ONE - output_gate)
             store(by_values, Gate.INPUT * units + unit, by_input_gate)
             store(by_values, Gate.FORGET * units + unit, by_forget_gate)
             store(by_values, Gate.CELL * units + unit, by_candidate)

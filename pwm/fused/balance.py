@@ -22,7 +22,7 @@ def episode_scales(rule: UpdateRule, tracked: Floats) -> Scales:
         spread = _standard_deviation(rule, tracked, variance)
     if rule.balance == Balance.RETURN_SCALE:
         horizon = np.float32(rule.horizon)
-        # The discount of a step is 0 at the last of the `horizon` steps of a return.
+        # Variance over steps of the discount, which is 0 at the last of a return's `horizon` steps.
         discount_variance = rule.discount * rule.discount * (ONE - ONE / horizon) / horizon
         reward_variance = tracked[Tracked.REWARD_VARIANCE]
         total_variance = reward_variance + discount_variance * (variance + mean * mean)
@@ -43,8 +43,8 @@ def _standard_deviation(rule: UpdateRule, tracked: Floats, variance: np.float32)
 def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
     """Combines the two losses' gradients, (P,) each, as `pwm.training.balance.combine` does.
 
-    The result replaces the policy's gradient; the critic's is overwritten. In the heads, the result
-    is the sum of the gradients. Must not be called under the rule per-loss.
+    The result replaces `policy`; `critic` is overwritten. In the heads, the result is the sum of
+    the gradients. Must not be called under the rule per-loss, which keeps them apart.
     """
     trunk_size = rule.trunk_size
     p, c = policy[:trunk_size], critic[:trunk_size]  # views of the trunk's gradients
@@ -79,7 +79,7 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 
 @compiled
 def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
-    """Updates the running moments of returns and rewards after an episode, if they are needed."""
+    """Updates running means and variances of returns and rewards after an episode, if needed."""
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
@@ -93,7 +93,7 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     """Moves a running mean and variance, `moments[:2]`, towards those of an episode's terms, (T,).
 
-    The terms are returns or rewards, and have the weight `rate`; see `pwm.training.tracking.track`.
+    The terms are returns or rewards, with weight `rate`, as in `pwm.training.tracking.track`.
     """
     count = np.float32(len(terms))
     total = squares = ZERO
@@ -103,7 +103,7 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
     for term in terms:
         squares += (term - mean) * (term - mean)
     change = mean - moments[0]
-    widened = moments[1] + rate * change * change  # V + ρ δ²
+    widened = moments[1] + rate * change * change
     moments[0] += rate * change
     moments[1] = (ONE - rate) * widened + rate * (squares / count)
 
@@ -112,7 +112,7 @@ def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
 def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
-    """Takes an RMSprop step on log σ² of the rule `uncertainty`, as in `pwm.training.balance`."""
+    """Takes an RMSprop step on log σ² of the rule uncertainty, as in `pwm.training.balance`."""
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope

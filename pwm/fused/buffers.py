@@ -3,10 +3,10 @@
 The LSTM's states in an episode are the rows of arrays. Row 0 is the zero state. Each other row
 is computed from the state of an earlier row, its `parent`, and a stimulus, `shown`. If the state is
 carried across trials, the rows form a chain, one row per step. If it is reset at each trial, it
-depends only on the trial's stimuli so far, so trials share rows: the rows are the nodes of a forest
-of trial prefixes (`pwm.core.task.trial_states`). Each row is computed once per episode, however
-many trials visit it, and its gradient is the sum over the steps that share it. Rows of the same
-depth form a level and are computed together.
+depends only on the trial's stimuli so far, so trials share rows. The distinct beginnings of the
+task's trials (`pwm.core.task.trial_states`) are then the nodes of a forest, and each node of the
+episode's trials has a row. A row is computed once per episode, and its gradient is the sum over the
+steps that share it. Rows of the same depth form a level and are computed together.
 
 Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
 G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
@@ -33,16 +33,16 @@ class Parameters(NamedTuple):
 
 
 class TaskTables(NamedTuple):
-    """The task as tables; the last row of `shown`, `node` and `rewards` is for the blank trial."""
+    """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial's."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
-    node: Integers  # (pairs + 1, L): the node of the forest; numbers increase with the step
+    node: Integers  # (pairs + 1, L): the node of the forest, numbered in the order of steps
     level_end: Integers  # (L,): number of nodes up to and including each step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
     node_shown: Integers  # (nodes,): the stimulus
     rewards: Floats  # (pairs + 1, L, actions)
-    carry_state: bool
-    timeout: bool
+    carry_state: bool  # across trials
+    timeout: bool  # whether any action but hold before a trial's last step blanks the next trial
 
 
 class Scales(NamedTuple):
@@ -55,10 +55,10 @@ class Scales(NamedTuple):
 
 
 class UpdateRule(NamedTuple):
-    """Loss and optimiser settings, as scalars; see `LossConfig` and `TrainConfig`."""
+    """Settings of losses and optimiser, as scalars; see `LossConfig` and `TrainConfig`."""
 
     leak_into_trunk: bool  # whether the policy loss's gradient reaches the trunk through the values
-    leak_into_head: bool  # whether it reaches the value head
+    leak_into_head: bool  # whether the policy loss's gradient reaches the value head
     values_kept: bool  # whether values keep their gradients
     log_probs_kept: bool  # whether log-probabilities keep their gradients
     optimism: np.float32
@@ -76,9 +76,9 @@ class UpdateRule(NamedTuple):
     huber: bool  # whether the value loss is Huber's
     balance: int  # member of `pwm.fused.layout.Balance`
     takes_apart: bool  # whether the balance needs each loss's gradient separately
-    tracks: bool  # whether running moments of returns and rewards are needed
+    tracks: bool  # whether running means and variances of returns and rewards are needed
     centred: bool  # whether the critic learns the return minus its running mean
-    standardised: bool  # whether this difference is divided by its running standard deviation
+    standardised: bool  # whether this difference is divided by the running standard deviation
     normalise_advantages: bool
     normaliser: np.float32  # added to the standard deviation of the advantages
     clip_gradient: np.float32  # largest norm of a gradient; 0 for no limit
@@ -98,8 +98,8 @@ class Population(NamedTuple):
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), updated in place
-    square_average: Floats  # (R, memories, P), updated in place; a memory is an optimiser state
-    average: Floats  # (R, memories, P), updated in place; empty unless Adam is used
+    square_average: Floats  # (R, optimiser states, P), updated in place
+    average: Floats  # (R, optimiser states, P), updated in place; empty unless Adam is used
     decay_powers: Doubles  # (R, 2), updated in place: β₁ᵗ and β₂ᵗ; empty unless Adam is used
     tracked: Floats  # (R, columns of `Tracked`), updated in place
 
@@ -118,19 +118,19 @@ class ProbedEpisode(NamedTuple):
     episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)
     log_probs: Floats  # (R, T): of the actions taken
-    values: Floats  # (R, T)
-    returns: Floats  # (R, T)
+    values: Floats  # (R, T): in reward
+    returns: Floats  # (R, T): Monte Carlo returns, in reward
     hidden: Floats  # (R, T, units without padding): of the first trunk
 
 
 class Work(NamedTuple):
-    """Working memory, overwritten by every episode; `heads` to `entropy` have `LANES` more rows."""
+    """Working memory, overwritten by every update; `heads` to `entropy` have `LANES` more rows."""
 
     projected: Floats  # (K, S + 1, G): input to the gates for each stimulus, then for none
     head_transposed: Floats  # (K, outputs, H)
     parent: Places  # (M,): a row
     shown: Places  # (M,): a stimulus; S for none
-    row_of_node: Integers  # (nodes,): 0 for nodes that no trial visits
+    row_of_node: Integers  # (nodes,): 0 for nodes without a row
     level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
     previous: Floats  # (K, M, H): hidden state of the parent
     gates: Floats  # (K, M, G): after the nonlinearity
@@ -142,7 +142,7 @@ class Work(NamedTuple):
     policy: Floats  # (actions, M)
     cumulative: Floats  # (actions, M): sums of the policy up to each action
     entropy: Floats  # (M,)
-    # An array by_x is the gradient of the total loss with respect to x.
+    # An array by_x is the gradient with respect to x, of the total loss or of one of its two parts.
     by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
     by_cell: Floats  # (K, M, H)
     by_hidden: Floats  # (K, M, H)
@@ -153,14 +153,14 @@ class Work(NamedTuple):
     by_head_value: Floats  # (M,): as backpropagated to the value head
     by_projected: Floats  # (S + 1, G)
     by_head_transposed: Floats  # (outputs, H)
-    # The gradient of the total loss; or, if `UpdateRule.takes_apart`, the gradients of the policy
-    # loss with its entropy bonus, and of w times the value loss.
+    # Row 0 is the gradient of the total loss; or, if `UpdateRule.takes_apart`, row 0 is that of the
+    # policy loss with its entropy bonus, and row 1 that of w times the value loss.
     gradients: Floats  # (2, P)
-    gradient: Floats  # (P,): of one episode, before it is added to one of `gradients`
+    gradient: Floats  # (P,): of one episode, before it is added to a row of `gradients`
     return_: Floats  # (T,): in reward
     error: Floats  # (T,): of the value, as in the value loss
     advantage: Floats  # (T,): as in the policy loss
-    leak: Floats  # (T,): gradient of the policy loss with respect to the value
+    leak: Floats  # (T,): gradient of the policy loss with respect to the value, as if attached
     visits: Floats  # (M,): number of steps that share the row
     row: Places  # (T,): of each step
     action: Places  # (T,)

@@ -31,7 +31,7 @@ OPTIONS: dict[str, Any] = {
 WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 CONFIG: Any = numba.config
 VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__)
-# Numba settings that change the code's speed but not its results.
+# Numba settings that change the code's speed but not its results; the cache tells them apart.
 SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")
 
 
@@ -56,9 +56,9 @@ def compiled_apart(function: Function) -> Function:
 def cached(function: Function) -> Function:
     """Compiles a function that Python calls, and caches its code on disk.
 
-    By default, Numba recompiles only if the function's own file has changed. Here a hash of all
-    `SOURCES` becomes part of the function's name, so it is recompiled if any of them has changed.
-    If the code cannot be cached, each process compiles it.
+    Numba by itself recompiles only if the function's own file has changed. Here a hash of all
+    `SOURCES` becomes part of the function's name, so a change of any of them recompiles it. If the
+    code cannot be cached, each process compiles it, with a warning.
     """
     package = Path(__file__).parent
     sources = b"".join((package / f"{module}.py").read_bytes() for module in SOURCES)
@@ -70,15 +70,15 @@ def cached(function: Function) -> Function:
     except (RuntimeError, OSError):
         _warn(f"{folder}: compiled code cannot be cached here; each process compiles it again.")
     else:
-        actual = dispatcher._cache.cache_path
-        if CONFIG.CACHE_DIR and not Path(actual).is_relative_to(folder):
-            _warn(f"{folder}: compiled code cannot be cached here; it is cached in {actual}.")
+        used = dispatcher._cache.cache_path  # Numba falls back on another folder
+        if CONFIG.CACHE_DIR and not Path(used).is_relative_to(folder):
+            _warn(f"{folder}: compiled code cannot be cached here; it is cached in {used}.")
     return cast(Function, dispatcher)
 
 
 @cache
 def _warn(line: str) -> None:
-    """Logs a warning, once per process; by default it appears on standard error."""
+    """Logs a warning, each line once per process; by default it appears on standard error."""
     logging.getLogger(__name__).warning(line)
 
 

@@ -10,22 +10,21 @@ from __future__ import annotations
 import numpy as np
 
 from pwm.fused.compilation import compiled
-from pwm.fused.vectors import Bits, Lanes, bits_of, choose, first, number_of, spread
+from pwm.fused.vectors import Bits, Lanes, bits_of, broadcast, choose, first, number_of
 
 ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
 # log 2 in two parts. The first has few bits, so its product with a small integer is exact.
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-ROUNDER = np.float32(1.5 * 2**23)  # adding it to x leaves the integer nearest x in the low bits
-ROUNDER_BITS = np.int32(0x4B400000)
-EXPONENT_BIAS = np.int32(127)
-MANTISSA_BITS = np.int32(23)
+# The bits of x + `ROUNDER`, minus those of `ROUNDER`, are the integer nearest x.
+ROUNDER, ROUNDER_BITS = np.float32(1.5 * 2**23), np.int32(0x4B400000)
+EXPONENT_BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 ONE_BIT = np.int32(1)
 SIGN_BIT = np.int32(-(2**31))
 INFINITY, NOT_A_NUMBER = np.float32(np.inf), np.float32(np.nan)
 # Outside these limits, exp is 0 or infinite in single precision.
 EXP_LEAST, EXP_MOST = np.float32(-105), np.float32(90)
-TANH_MOST = np.float32(20)  # largest 2 |x| in tanh(x), which rounds to 1 there
+TANH_MOST = np.float32(20)  # limit on 2 |x| in tanh(x), which rounds to 1 from there on
 # Coefficients of the powers of x in exp(x) (E) and log(1 + x) (L), from Cephes (Moshier, 1989).
 E2, E3, E4, E5, E6, E7 = map(np.float32, (
     5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2,
@@ -56,7 +55,7 @@ def smaller(one: Lanes, other: Lanes) -> Lanes:
 @compiled
 def exp_of_number(x: np.float32) -> np.float32:
     """The exponential function of one number."""
-    power: np.float32 = first(exp(spread(x)))
+    power: np.float32 = first(exp(broadcast(x)))
     return power
 
 
@@ -70,7 +69,7 @@ def _power_of_two(exponent: Bits) -> Lanes:
 def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
     """Integer n and number p such that exp(x) = 2^n (1 + p), |p| < 0.42."""
     rounded = x * LOG2_E + ROUNDER
-    n = rounded - ROUNDER  # the nearest integer to x / log 2
+    n = rounded - ROUNDER  # the nearest integer to x / log 2, as a float
     rest = (x - n * LN2_HIGH) - n * LN2_LOW  # x - n log 2
     series = ((((E7 * rest + E6) * rest + E5) * rest + E4) * rest + E3) * rest + E2
     return bits_of(rounded) - ROUNDER_BITS, rest + rest * rest * series
@@ -80,7 +79,7 @@ def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
 def exp(x: Lanes) -> Lanes:
     """The exponential function."""
     exponent, part = _exp_parts(smaller(larger(x, EXP_LEAST), EXP_MOST))
-    # Two factors make up 2^n, which may itself be too large or too small for a float.
+    # 2^n is the product of two powers, as it may itself be too large or too small for a float.
     half = exponent >> ONE_BIT
     return (ONE + part) * _power_of_two(half) * _power_of_two(exponent - half)
 
@@ -112,7 +111,7 @@ def log(x: Lanes) -> Lanes:
     bits = bits_of(choose(subnormal, x * INTO_NORMAL, x))
     exponent = (bits - SQRT_HALF_BITS) >> MANTISSA_BITS
     rest = number_of(bits - (exponent << MANTISSA_BITS)) - ONE
-    n = number_of(exponent + ROUNDER_BITS) - ROUNDER
+    n = number_of(exponent + ROUNDER_BITS) - ROUNDER  # the exponent as a float
     n = n - choose(subnormal, INTO_NORMAL_EXPONENT, ZERO)
     series = ((L11 * rest + L10) * rest + L9) * rest + L8
     series = ((((series * rest + L7) * rest + L6) * rest + L5) * rest + L4) * rest + L3

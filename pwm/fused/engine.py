@@ -53,18 +53,18 @@ class FusedEngine:
         self.task = task_tables(config)
         self.rule = update_rule(config, config.loss, agent.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
-        memory_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
+        average_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
         self.population = Population(
             critic_weights=np.array([run.critic_weight for run in runs], np.float32),
             learning_rates=np.array([run.learning_rate for run in runs], np.float32),
             parameters=self.parameters.numpy(),  # shares memory
-            square_average=_floats(*memory_shape),
-            average=_floats(*memory_shape) if adam else _floats(0, 0, 0),
+            square_average=_floats(*average_shape),
+            average=_floats(*average_shape) if adam else _floats(0, 0, 0),
             decay_powers=np.ones((len(runs) if adam else 0, 2)),
             tracked=_floats(len(runs), len(Tracked)),
         )
-        # Compile now, so that training time excludes it.
+        # Compile now, so that training time excludes it: train on no episodes, differentiate one.
         trials = torch.zeros((1, len(runs), config.task.num_trials), dtype=torch.int64)
         noise = torch.zeros((*trials.shape, config.task.trial_length))
         self.train(Draws(trials[:0], noise[:0]))
@@ -145,9 +145,7 @@ def task_tables(config: TrainConfig) -> TaskTables:
     observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
     has_stimulus = observations.any(axis=-1)
     shown = np.where(has_stimulus, observations.argmax(axis=-1), config.task.num_stimuli)
-    # A node is a distinct prefix of a trial. An LSTM's state that is reset at each trial is
-    # computed once per node.
-    node = trial_states(config.task)  # (pairs + 1, L)
+    node = trial_states(config.task)  # (pairs + 1, L), numbered in the order of steps
     node_parent, node_shown = np.full(node.max() + 1, -1), np.full(node.max() + 1, -1)
     # Trials that share a node write the same numbers for it.
     node_parent[node[:, 1:]] = node[:, :-1]
@@ -170,8 +168,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
     `loss` may differ from `config.loss`, as for a probe. `trunk_size` is the number of a replica's
     parameters in the trunk, which precede the heads'.
     """
-    popart = loss.balance == "popart"  # it standardises the returns itself
-    steps = config.task.num_steps
+    steps, popart = config.task.num_steps, loss.balance == "popart"  # popart standardises returns
     return UpdateRule(
         leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
         leak_into_head=loss.baseline in ("attached", "attached_head"),
@@ -215,14 +212,14 @@ def _episodes(draws: Draws) -> Episodes:
 def _floats(*shape: int) -> Floats:
     """Zeros from PyTorch, which aligns arrays to a cache line.
 
-    NumPy aligns to fewer bytes, so each load of the widest vectors would touch two lines.
+    NumPy aligns to fewer bytes, so the widest vectors could each straddle two lines.
     """
     zeros: Floats = torch.zeros(shape).numpy()
     return zeros
 
 
 def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
-    """Working memory for one episode, all zero."""
+    """Working memory for one replica's update, all zero; `num_parameters` is P."""
     steps, nodes = config.num_steps, len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)  # row 0 is the zero state
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once

@@ -1,7 +1,7 @@
 """Compiled forward pass: the LSTM's states, the policies and the sampled actions.
 
-A row is a state of the LSTM, shared by all steps that reach it; `pwm.fused.buffers` explains rows,
-levels and shapes.
+A row is a state of the LSTM, shared by all steps that reach it. `pwm.fused.buffers` explains rows,
+levels, nodes and shapes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE, TWO, ZERO, exp, larger, log, sigmoid, tanh
 from pwm.fused.layout import NUM_ACTIONS, NUM_OUTPUTS, Action, Floats, Gate, Integers, Places
 from pwm.fused.products import add_product_transposed, add_product_wide, copy, copy_wide, transpose
-from pwm.fused.vectors import LANES, WIDE, columns, load, load_wide, spread, store
+from pwm.fused.vectors import LANES, WIDE, broadcast, columns, load, load_wide, store
 
 
 @compiled
@@ -38,12 +38,13 @@ def play(
 ) -> int:
     """Plays an episode with trials (N,) and noise (N, L); returns the number of levels of its rows.
 
-    States that are reset at each trial do not depend on the actions, and are all computed first.
+    If states are reset at each trial, they do not depend on the actions, so all are computed first.
     """
     prepare(parameters, work)
-    blank, num_trials, length = len(task.node) - 1, len(trials), len(task.level_end)
+    blank = len(task.node) - 1  # in place of a pair
+    num_trials, trial_length = len(trials), len(task.level_end)
     if task.carry_state:
-        levels = num_trials * length
+        levels = num_trials * trial_length
         for row in range(1, levels + 1):
             work.parent[row] = row - 1
             work.level_start[row - 1] = row
@@ -58,8 +59,8 @@ def play(
     for trial in range(num_trials):
         pair = blank if blank_next else trials[trial]
         blank_next = False
-        for step in range(length):
-            time = trial * length + step
+        for step in range(trial_length):
+            time = trial * trial_length + step
             if task.carry_state:
                 row = time + 1
                 work.shown[row] = task.shown[pair, step]
@@ -68,7 +69,7 @@ def play(
             else:
                 row = work.row_of_node[task.node[pair, step]]
             action = _sample(work, row, noise[trial, step])
-            if task.timeout and pair != blank and step < length - 1 and action != Action.HOLD:
+            if task.timeout and pair != blank and step < trial_length - 1 and action != Action.HOLD:
                 blank_next = True
             work.row[time] = row
             work.action[time] = action
@@ -79,7 +80,7 @@ def play(
 @compiled
 def _sample(work: Work, row: int, noise: np.float32) -> int:
     """Samples an action by inverting the distribution function, as `pwm.core.rollout` does."""
-    threshold = noise * work.cumulative[NUM_ACTIONS - 1, row]
+    threshold = noise * work.cumulative[NUM_ACTIONS - 1, row]  # this sum is 1 up to rounding
     chosen = 0
     for action in range(NUM_ACTIONS - 1):
         chosen += int(threshold >= work.cumulative[action, row])
@@ -88,16 +89,16 @@ def _sample(work: Work, row: int, noise: np.float32) -> int:
 
 @compiled
 def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
-    """Assigns a row to each node that the trials visit; returns the number of levels.
+    """Assigns a row to each node of an episode's trials; returns the number of levels.
 
-    A node is a distinct prefix of a trial; prefixes of the same length form a level. Fills
-    `row_of_node`, `level_start`, `parent` and `shown` of `work`.
+    With timeouts, also to those of the blank trial. Fills `row_of_node`, `level_start`, `parent`
+    and `shown` of `work`.
     """
     row_of_node = work.row_of_node
     row_of_node[:] = 0
-    # Marks visited nodes with 1, then replaces each 1 by the node's row.
-    for trial in range(len(trials)):
-        for node in task.node[trials[trial]]:
+    # Marks these nodes with 1, then replaces each 1 by the node's row.
+    for pair in trials:
+        for node in task.node[pair]:
             row_of_node[node] = 1
     if task.timeout:
         for node in task.node[-1]:  # of the blank trial
@@ -120,8 +121,7 @@ def _assign_rows(task: TaskTables, trials: Integers, work: Work) -> int:
 @compiled
 def _play_level(parameters: Parameters, work: Work, start: int, end: int) -> None:
     """Computes a level's LSTM states, rows `start` to `end` - 1, from the states of the parents."""
-    trunks = len(parameters.recurrent)
-    for trunk in range(trunks):
+    for trunk in range(len(parameters.recurrent)):
         gates, hidden = work.gates[trunk, start:end], work.hidden[trunk]
         for row in range(start, end):
             copy_wide(work.gates[trunk, row], work.projected[trunk, work.shown[row]])
@@ -152,7 +152,7 @@ def _compute_states(
     # Each loop runs over all rows, because a wide load of numbers that narrow stores have just
     # written would have to wait.
     units = cell.shape[1]
-    # The candidate is tanh(x) = 2 sigmoid(2 x) - 1, so one function serves all gates.
+    # The cell gate (candidate) is tanh(x) = 2 sigmoid(2 x) - 1, so one function serves all gates.
     for row in range(len(parents)):
         for unit in range(Gate.CELL * units, (Gate.CELL + 1) * units, LANES):
             store(gates[row], unit, TWO * load(gates[row], unit))
@@ -164,21 +164,21 @@ def _compute_states(
         for unit in range(0, units, LANES):
             input_gate = load(values, Gate.INPUT * units + unit)
             forget_gate = load(values, Gate.FORGET * units + unit)
-            candidate = TWO * load(values, Gate.CELL * units + unit) - spread(ONE)
+            candidate = TWO * load(values, Gate.CELL * units + unit) - ONE
             output_gate = load(values, Gate.OUTPUT * units + unit)
             state = input_gate * candidate + forget_gate * load(before, unit)
-            squashed = tanh(state)
+            state_tanh = tanh(state)
             store(values, Gate.CELL * units + unit, candidate)
             store(cell[row], unit, state)
-            store(cell_tanh[row], unit, squashed)
-            store(hidden[row], unit, output_gate * squashed)
+            store(cell_tanh[row], unit, state_tanh)
+            store(hidden[row], unit, output_gate * state_tanh)
 
 
 @compiled
 def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) -> None:
     """Computes the heads' outputs and the policies in rows `start` to `end` - 1.
 
-    As in PyTorch, a policy is the exponential of a log-softmax. Values stay in `Work.heads`.
+    As in the torch engine, a policy is the exponential of a log-softmax of the logits.
     """
     for trunk in range(len(work.heads)):
         heads = work.heads[trunk]
@@ -188,7 +188,7 @@ def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) 
         add_product_transposed(
             heads[start:end], work.hidden[trunk, start:end], work.head_transposed[trunk]
         )
-    # The four outputs of `LANES` rows are loaded and transposed, so each vector holds one output of
+    # The four outputs of `LANES` rows are loaded and transposed, so each vector has one output of
     # all these rows. The results of rows from `end` on are never read.
     logits = work.heads[0].reshape(-1)  # of the first trunk, which has the policy
     for row in range(start, end, LANES):
@@ -197,11 +197,11 @@ def _compute_policies(parameters: Parameters, work: Work, start: int, end: int) 
         store(work.log_policy[Action.HOLD], row, hold - largest)
         store(work.log_policy[Action.LEFT], row, left - largest)
         store(work.log_policy[Action.RIGHT], row, right - largest)
-        total = spread(ZERO)
+        total = broadcast(ZERO)
         for action in range(NUM_ACTIONS):
             total += exp(load(work.log_policy[action], row))
         log_total = log(total)
-        entropy = cumulative = spread(ZERO)
+        entropy = cumulative = broadcast(ZERO)
         for action in range(NUM_ACTIONS):
             log_policy = load(work.log_policy[action], row) - log_total
             policy = exp(log_policy)

@@ -1,9 +1,9 @@
 """The compiled code of the fused engine: plays, differentiates and updates replicas.
 
-Its results have the same bits on every machine. It uses only IEEE additions, multiplications,
-divisions, square roots and bit operations, in a fixed order: no libm, no BLAS, no fused
-multiply-add, no reassociation. It is fast nevertheless, because the innermost loops run over
-independent lanes, which the compiler can vectorise at any width.
+Its results have the same bits on every machine. It uses only IEEE arithmetic, square roots and bit
+operations, in a fixed order: no libm, no BLAS, no fused multiply-add, no reassociation. It is fast
+nevertheless, because the inner loops of products, LSTM cells and optimisers run over independent
+numbers, which the compiler can compute in vectors of any width.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pwm.fused.optimiser import advance_powers, step
 def train(
     task: TaskTables, rule: UpdateRule, population: Population, episodes: Episodes, work: Work
 ) -> None:
-    """Trains each replica on its episodes, one replica after another."""
+    """Trains each replica on its episodes, one replica after another; writes their metrics."""
     for replica in range(len(population.parameters)):
         for first in range(0, len(episodes.trials), rule.episodes_per_update):
             _update(task, rule, population, episodes, first, replica, work)
@@ -85,12 +85,12 @@ def _update(
         metrics = episodes.metrics[episode, replica]
         levels = play(task, parameters, trials, noise, work)
         measure_errors(rule, scales, noise.shape[1], work, metrics)
-        # A single part is the total loss; two are the policy loss and the value loss. One call of
-        # `_differentiate`, in a loop, serves all, because every call in the source is inlined.
+        # A single part is the total loss; two are the policy loss and the value loss. The loop has
+        # one call of `_differentiate` for both, because every call in the source is inlined.
         for part in range(parts):
             policy_weight = ONE if part == 0 else ZERO
             critic_weight = ZERO if rule.takes_apart and part == 0 else weight
-            total = work.gradients[part]  # sum over episodes; the first writes into it
+            total = work.gradients[part]  # sum over episodes; the first episode writes into it
             gradient = total if episode == first else work.gradient
             _differentiate(
                 rule, scales, parameters, policy_weight, critic_weight, levels, work, gradient
@@ -105,7 +105,7 @@ def _update(
             total /= count
     _step(rule, population, replica, work)
     if rule.balance == Balance.UNCERTAINTY:
-        mean_value_loss /= scales.spread * scales.spread  # in the value head's units, squared
+        mean_value_loss /= scales.spread * scales.spread  # reward² to squared units of the head
         learn_log_variance(rule, tracked, population.learning_rates[replica], mean_value_loss)
     elif rule.balance == Balance.POPART:
         keep_outputs(parameters, scales, episode_scales(rule, tracked))
@@ -113,15 +113,15 @@ def _update(
 
 @compiled
 def _step(rule: UpdateRule, population: Population, replica: int, work: Work) -> None:
-    """Combines and clips the gradients in `work`, and updates the parameters."""
+    """Combines and clips the gradients in `work`, as the rule requires; updates the parameters."""
     if rule.takes_apart and rule.balance != Balance.PER_LOSS:
         combine(rule, work.gradients[0], work.gradients[1])
     advance_powers(rule, population, replica)
-    # One memory, or two if each loss's gradient has its own optimiser state.
-    for memory in range(population.square_average.shape[1]):
+    # One optimiser state, or two if each loss's gradient has its own.
+    for state in range(population.square_average.shape[1]):
         if rule.clip_gradient > ZERO:
-            clip(rule, work.gradients[memory])
-        step(rule, population, replica, memory, work.gradients[memory])
+            clip(rule, work.gradients[state])
+        step(rule, population, replica, state, work.gradients[state])
 
 
 @compiled

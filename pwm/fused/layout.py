@@ -1,7 +1,7 @@
 """Constants of `pwm.core` and `pwm.training`, repeated for compiled code, and array types.
 
 The cache of compiled code checks only this package's sources, so compiled code must not import
-constants from elsewhere; `pwm.fused.engine.check_constants` compares the repeated ones.
+constants from elsewhere. `pwm.fused.engine.check_constants` compares these with the originals.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Metric(IntEnum):
 
 
 class Tracked(IntEnum):
-    """Columns of a replica's running statistics."""
+    """Columns of a replica's running statistics (`pwm.training.tracking.Tracked`)."""
 
     EPISODES = 0
     RETURN_MEAN, RETURN_VARIANCE = 1, 2

@@ -9,15 +9,13 @@ from pwm.fused.compilation import compiled, compiled_apart
 from pwm.fused.elementary import ONE
 from pwm.fused.layout import Floats, Optimizer
 
-DOUBLE_ONE = np.float64(1)
-
 
 @compiled
 def advance_powers(rule: UpdateRule, population: Population, replica: int) -> None:
     """Updates the powers of Adam's decays to β₁ᵗ and β₂ᵗ, before update t, if Adam is used.
 
-    Running products avoid libm's power function. They are in double precision; their factors are
-    the decays in single precision, as in Adam's averages.
+    They are running products, which avoid libm's power function, in double precision; the decays
+    are rounded to single precision, as in Adam's averages.
     """
     if rule.optimizer == Optimizer.ADAM:
         powers = population.decay_powers[replica]
@@ -27,23 +25,23 @@ def advance_powers(rule: UpdateRule, population: Population, replica: int) -> No
 
 @compiled
 def step(
-    rule: UpdateRule, population: Population, replica: int, memory: int, gradient: Floats
+    rule: UpdateRule, population: Population, replica: int, state: int, gradient: Floats
 ) -> None:
-    """Takes one step against a gradient, (P,), with the replica's optimiser state `memory`."""
+    """Takes one step against a gradient, (P,), with the replica's optimiser state `state`."""
     rate = population.learning_rates[replica]
-    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all
+    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all parameters
     parameters = population.parameters[replica]
-    square_average = population.square_average[replica, memory]
+    square_average = population.square_average[replica, state]
     trunk, rest = slice(0, trunk_size), slice(trunk_size, len(parameters))
     for part, part_rate in ((trunk, rate * rule.trunk_rate), (rest, rate)):
         if rule.optimizer == Optimizer.RMSPROP:
             _rmsprop(rule, part_rate, parameters[part], square_average[part], gradient[part])
         elif rule.optimizer == Optimizer.ADAM:
-            powers, average = population.decay_powers[replica], population.average[replica, memory]
+            powers, average = population.decay_powers[replica], population.average[replica, state]
             _adam(
                 rule,
-                np.float32(np.float64(part_rate) / (DOUBLE_ONE - powers[0])),
-                np.float32(np.sqrt(DOUBLE_ONE - powers[1])),
+                np.float32(np.float64(part_rate) / (1.0 - powers[0])),
+                np.float32(np.sqrt(1.0 - powers[1])),
                 parameters[part],
                 average[part],
                 square_average[part],
@@ -61,8 +59,8 @@ def _rmsprop(
     square_average: Floats,
     gradient: Floats,
 ) -> None:
-    """Takes an RMSprop step."""
-    fresh = ONE - rule.square_decay
+    """Takes an RMSprop step; all arrays have the same parameters on their one axis."""
+    fresh = ONE - rule.square_decay  # weight of the new term in the running mean square
     for index in range(len(parameters)):
         slope = gradient[index]
         square = square_average[index] * rule.square_decay + fresh * slope * slope

@@ -2,8 +2,7 @@
 
 Rows that are loaded or stored as vectors are contiguous; unless said otherwise, their length is a
 multiple of `LANES`, or of `WIDE` in functions whose names end in `_wide`. Sums stay in registers
-until they are complete: reading and writing them for each term would take longer than the
-arithmetic.
+until they are complete, as memory is slower than the arithmetic.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from pwm.fused.vectors import (
     LANES,
     WIDE,
     Lanes,
+    broadcast,
+    broadcast_wide,
     first,
     first_half,
     fold,
@@ -27,8 +28,6 @@ from pwm.fused.vectors import (
     load_wide,
     pair,
     second_half,
-    spread,
-    spread_wide,
     store,
 )
 
@@ -36,9 +35,9 @@ COLUMNS = 4  # columns that are computed together in a product with a transposed
 
 
 def _row_operations(load: Any, width: int) -> Any:
-    """Makes two compiled functions: one copies a row to another, one adds a row to another.
+    """Makes two compiled functions; they copy a row, `values`, to `out`, or add it to `out`.
 
-    `load` loads `width` numbers; the rows' length is a multiple of `width`.
+    The rows' length is a multiple of `width`; `load` loads `width` numbers.
     """
 
     @compiled
@@ -63,35 +62,27 @@ def clear(matrix: Floats) -> None:
     """Sets a matrix to zero."""
     for row in range(len(matrix)):
         for column in range(0, matrix.shape[1], LANES):
-            store(matrix[row], column, spread(ZERO))
+            store(matrix[row], column, broadcast(ZERO))
 
 
 @compiled
 def transpose(out: Floats, matrix: Floats) -> None:
-    """Writes the transpose of a matrix: (N, M) from (M, N)."""
+    """Writes the transpose of a matrix into `out`: (N, M) from (M, N)."""
     for row in range(len(out)):
         for column in range(len(matrix)):
             out[row, column] = matrix[column, row]
 
 
-@compiled
-def _zero(_row: Floats, _column: int) -> Lanes:
-    """Returns zeros where `load` would return numbers."""
-    return spread(ZERO)
-
-
-@compiled
-def _zero_wide(_row: Floats, _column: int) -> Lanes:
-    """Returns zeros where `load_wide` would return numbers."""
-    return spread_wide(ZERO)
-
-
-def _product(load: Any, initial_sums: Any, width: int) -> Any:
+def _product(load: Any, broadcast: Any, width: int, *, adds: bool) -> Any:
     """Makes a compiled matrix product, (M, N) from (M, K) and (K, N).
 
-    It computes out = left @ right if `initial_sums` returns zeros, out += left @ right if it loads
-    from `out`. Each element is summed in the order of k. `load` loads `width` numbers.
+    It computes out = left @ right or, if it `adds`, out += left @ right. Each element is summed in
+    the order of k. `load` and `broadcast` return vectors of `width` numbers.
     """
+
+    @compiled
+    def initial_sums(row: Floats, column: int) -> Lanes:
+        return load(row, column) if adds else broadcast(ZERO)
 
     @compiled_apart
     def product(out: Floats, left: Floats, right: Floats) -> None:
@@ -123,8 +114,9 @@ def _product(load: Any, initial_sums: Any, width: int) -> Any:
     return product
 
 
-multiply, multiply_wide = _product(load, _zero, LANES), _product(load_wide, _zero_wide, WIDE)
-add_product_wide = _product(load_wide, load_wide, WIDE)
+multiply = _product(load, broadcast, LANES, adds=False)
+multiply_wide = _product(load_wide, broadcast_wide, WIDE, adds=False)
+add_product_wide = _product(load_wide, broadcast_wide, WIDE, adds=True)
 
 
 @compiled_apart
@@ -145,11 +137,11 @@ def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
 
 @compiled
 def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
-    """Adds right @ left to out: (N,) from one row of the left matrix, (K,), and (N, K)."""
+    """Adds right @ left to out: (N,) from (K,), one row of a left matrix, and (N, K)."""
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
-        a = b = c = d = spread(ZERO)
+        a = b = c = d = broadcast(ZERO)
         for k in range(0, len(left), LANES):
             lanes = load(left, k)
             a += lanes * load(right0, k)
@@ -163,14 +155,14 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out for the first four rows of `left`, or for all if it has 2 or 3.
 
-    If there are fewer than four rows, the last is computed more than once.
+    Of fewer than four rows, the last is computed more than once.
     """
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
-        a = b = c = d = _four_times(spread(ZERO))
+        a = b = c = d = _four_times(broadcast(ZERO))
         for k in range(0, left.shape[1], LANES):
             lanes = pair(pair(load(left0, k), load(left1, k)), pair(load(left2, k), load(left3, k)))
             a += lanes * _four_times(load(right0, k))
@@ -201,7 +193,7 @@ def _four_times(lanes: Lanes) -> Lanes:
 @compiled
 def dot(left: Floats, right: Floats) -> np.float32:
     """The inner product of two rows of the same length."""
-    sums = spread(ZERO)
+    sums = broadcast(ZERO)
     for column in range(0, len(left), LANES):
         sums += load(left, column) * load(right, column)
     total: np.float32 = first(fold((sums,)))

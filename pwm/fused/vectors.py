@@ -1,13 +1,13 @@
 """Explicit SIMD vectors for compiled code: loads, stores, operators and shuffles of lanes.
 
-These are LLVM's vectors, which the compiler maps to one or more registers, depending on the
-machine; each lane's result is the same on all machines. The compiler vectorises long loops over
-one array by itself. Explicit vectors are needed in short loops, where checking that arrays do not
-overlap would take longer than the loop; in products, whose sums should stay in registers; and in
-sums over lanes, which the compiler must not reorder.
+A vector has several numbers, its lanes. These are LLVM's vectors, which the compiler maps to one or
+more registers, depending on the machine; each lane's result is the same on all machines. The
+compiler vectorises long loops by itself. Explicit vectors are needed in short loops, where checking
+that arrays do not overlap would take longer than the loop; in products, whose sums should stay in
+registers; and in sums over lanes, which the compiler must not reorder.
 
 A Numba intrinsic receives the types of its arguments, and returns its signature and a function that
-builds its LLVM code. This code is inlined at each call; the intrinsic itself computes nothing.
+builds its LLVM code, which is inlined at each call.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from numba.extending import models, overload, register_model
 
 from pwm.fused.compilation import CONFIG
 
-LANES = 8  # lanes of a vector; results depend on their number, which sets the order of sums
+LANES = 8  # lanes of a vector; results depend on it, as it sets the order of sums
 # Lanes of a wide vector: two or more registers, whose operations overlap in time. Results do not
-# depend on their number. If Numba compiles for a generic processor, registers are small and few.
+# depend on it. If Numba compiles for a generic processor, registers are small and few.
 WIDE = LANES if CONFIG.CPU_NAME == "generic" else 32
 MATRIX_COLUMNS = 4  # number of columns in the matrix that `columns` reads
 FLOAT, INTEGER, BOOLEAN = ir.FloatType(), ir.IntType(32), ir.IntType(1)
 ALIGNMENT = 4  # bytes; a vector may start at any number of a row
-Lanes: TypeAlias = Any  # a vector of numbers, as Python's type checker sees it
+Lanes: TypeAlias = Any  # a vector of numbers, for Python's type checker
 Bits: TypeAlias = Any  # a vector of integers
-intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # with a type
+intrinsic: Callable[..., Callable[..., Any]] = extending.intrinsic  # which Numba leaves untyped
 
 
 class LanesType(types.Type):
-    """Numba type for a vector of `count` lanes, single-precision numbers by default."""
+    """Numba type of a vector with `count` lanes, single-precision numbers by default."""
 
     def __init__(self, count: int, element: ir.Type = FLOAT) -> None:
         self.count = count
@@ -58,7 +58,7 @@ lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 
 
 def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
-    """Builds the address of a vector in memory; the first two arguments are a row and a column."""
+    """Builds the address of a vector in memory; `arguments` begin with its row and first column."""
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
 
@@ -105,9 +105,9 @@ def store(_context: Any, row: Any, column: Any, lanes: Any) -> Any:
 
 @intrinsic
 def columns(_context: Any, numbers: Any, start: Any) -> Any:
-    """Loads a matrix (`LANES` rows, `MATRIX_COLUMNS` columns); returns each column as a vector.
+    """Loads a matrix, (LANES, MATRIX_COLUMNS); returns each column as a vector.
 
-    `numbers` is a one-dimensional array that holds the matrix in row-major order, from `start` on.
+    `numbers` is an array with one axis that has the matrix in row-major order, from `start` on.
     """
     matrix_type = LanesType(LANES * MATRIX_COLUMNS)  # the whole matrix as one vector
     result_type = types.UniTuple(lanes_type, MATRIX_COLUMNS)
@@ -125,7 +125,7 @@ def columns(_context: Any, numbers: Any, start: Any) -> Any:
 
 
 def _code(build: Callable[[Any, Any], Any]) -> Any:
-    """Makes an intrinsic's code builder from a function of LLVM's builder and the arguments."""
+    """Makes the code generator of an intrinsic from a function of LLVM's builder and arguments."""
     return lambda _context, builder, _signature, arguments: build(builder, arguments)
 
 
@@ -136,7 +136,7 @@ def _take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
     return builder.shuffle_vector(one, other, selected)
 
 
-def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
+def _broadcast(builder: Any, number: Any, lanes: LanesType) -> Any:
     """Builds a vector with a number in each lane."""
     undefined, lane = ir.Constant(lanes.vector, ir.Undefined), ir.Constant(INTEGER, 0)
     first = builder.insert_element(undefined, number, lane)
@@ -144,17 +144,17 @@ def _spread(builder: Any, number: Any, lanes: LanesType) -> Any:
 
 
 @intrinsic
-def spread(_context: Any, number: Any) -> Any:
+def broadcast(_context: Any, number: Any) -> Any:
     """A vector with a number in each of its `LANES` lanes."""
-    return lanes_type(number), _code(
-        lambda builder, values: _spread(builder, values[0], lanes_type)
-    )
+    build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], lanes_type))
+    return lanes_type(number), build
 
 
 @intrinsic
-def spread_wide(_context: Any, number: Any) -> Any:
+def broadcast_wide(_context: Any, number: Any) -> Any:
     """A vector with a number in each of its `WIDE` lanes."""
-    return wide_type(number), _code(lambda builder, values: _spread(builder, values[0], wide_type))
+    build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], wide_type))
+    return wide_type(number), build
 
 
 @intrinsic
@@ -176,13 +176,13 @@ def pair(_context: Any, one: Any, other: Any) -> Any:
 
 @intrinsic
 def first_half(_context: Any, lanes: Any) -> Any:
-    """The first half of a vector."""
+    """The first half of a vector's lanes."""
     return _half(lanes, 0)
 
 
 @intrinsic
 def second_half(_context: Any, lanes: Any) -> Any:
-    """The second half of a vector."""
+    """The second half of a vector's lanes."""
     return _half(lanes, lanes.count // 2)
 
 
@@ -200,7 +200,7 @@ def fold(_context: Any, vectors: Any) -> Any:
     """Sums each group of `LANES` lanes, in several vectors at once.
 
     A sum is a tree: the two halves of a group are added, then the halves of the result, down to one
-    number. `vectors` is a tuple whose length is a power of two, at most `LANES`. A vector may hold
+    number. `vectors` is a tuple whose length is a power of two, at most `LANES`. A vector may have
     several groups; the result has each vector's first sum, then each vector's second, and so on.
     """
     lanes, count = vectors.dtype, len(vectors)
@@ -218,12 +218,12 @@ def fold(_context: Any, vectors: Any) -> Any:
 
 
 def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
-    """Adds the second half of each run of lanes to its first, and joins the vectors in pairs.
+    """Adds the second half of each block of 2 `half` lanes to its first; joins vectors in pairs.
 
-    Each vector has `groups` groups of runs; a run is 2 `half` lanes that add up to one number.
+    The lanes of a block add up to one number. Each vector has `groups` groups of such blocks.
     """
     joined = min(len(vectors), 2)  # 1 if a single vector remains
-    # The lanes by number, with axes for vector, group, run, half of the run, and lane.
+    # Numbers of the lanes, with axes for vector, group, block, half of the block, and lane.
     lanes = np.arange(joined * vectors[0].type.count).reshape(joined, groups, -1, 2, half)
     # In the result, a group of the second vector follows the same group of the first.
     low, high = lanes.transpose(3, 1, 0, 2, 4).reshape(2, -1).tolist()
@@ -254,15 +254,15 @@ def _reinterpreted(lanes: Any, element: Any) -> Any:
 
 @intrinsic
 def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
-    """Chooses one of two numbers in each lane, by a condition, like NumPy's `where`.
+    """Chooses one of two numbers in each lane by a condition, as NumPy's `where` does.
 
     `if_true` and `if_false` are vectors, or scalars for all lanes.
     """
     result = LanesType(condition.count)
 
     def build(builder: Any, arguments: Any) -> Any:
-        chosen = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
-        return builder.select(arguments[0], *chosen)
+        choices = _as_vectors(builder, result, (if_true, if_false), arguments[1:])
+        return builder.select(arguments[0], *choices)
 
     return result(condition, if_true, if_false), _code(build)
 
@@ -270,7 +270,7 @@ def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
 def _as_vectors(builder: Any, lanes: LanesType, kinds: Any, values: Any) -> list[Any]:
     """Returns operands of Numba types `kinds` as vectors; a scalar is copied to all lanes."""
     return [
-        value if isinstance(kind, LanesType) else _spread(builder, value, lanes)
+        value if isinstance(kind, LanesType) else _broadcast(builder, value, lanes)
         for kind, value in zip(kinds, values, strict=True)
     ]
 
@@ -282,8 +282,8 @@ def _make_operator(
 ) -> None:
     """Lets compiled code apply an operator to two vectors, or to a vector and a scalar.
 
-    `on_floats` and `on_integers` are the methods of LLVM's builder that apply it to two vectors of
-    floats or of integers; None if it is not defined for them.
+    `on_floats` and `on_integers` take LLVM's builder and two vectors, of floats or of integers, and
+    build the result; None if the operator is not defined for them.
     """
 
     @intrinsic
@@ -314,7 +314,7 @@ def _make_operator(
 
 
 def _compare(symbol: str) -> Callable[..., Any]:
-    """Makes an instruction that compares numbers; a comparison with NaN is false."""
+    """Makes a function that builds a comparison of floats; one with NaN is false."""
     return lambda builder, one, other: builder.fcmp_ordered(symbol, one, other)
 
 
