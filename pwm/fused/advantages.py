@@ -132,11 +132,7 @@ def _leak_through_targets(
 ) -> None:
     """Adds to each value's leak, (T,), the gradient through the λ-returns that contain the value.
 
-<<<<<<< HEAD
     They are the returns of earlier steps; `pwm.core.episode` has the formula.
-=======
-    They are the returns of earlier steps; see `leaking_targets` in `pwm.core.losses.LossConfig`.
->>>>>>> e803637cdbffbf23567793d7ee771e0142ca8c3c
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the steps s < t of the horizon
     for time in range(len(leak)):
