@@ -5,7 +5,8 @@ not from the number. The command fails if a number is outside its band. It compu
 from the published outcomes or, with `--results`, from stored runs, and writes them to
 `paper/numbers.json`, the only source of numbers in the paper's text. With `--check`, it writes
 nothing, and also fails if a number differs from the one in the file. A store that lacks runs is
-then accepted: the claims that need the missing runs are left out.
+then accepted: the claims that need the missing runs are left out. With names of claims, it shows
+only these, from the published outcomes, each with the runs that it rests on.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
     """
     path = arguments.out or published(NUMBERS)
-    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # without names, trains all
+    named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # no name stands for all
     command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
@@ -162,11 +163,11 @@ def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
     theirs = read_numbers(path)
     if partial:
         theirs = {name: number for name, number in theirs.items() if name in ours}
-    different = disagreements(ours, theirs)
-    for name in different:
+    differing_names = disagreements(ours, theirs)
+    for name in differing_names:
         say(f"{name}: not as in {path}")
-    say(f"{len(ours) - len(different)} of {len(ours)} numbers are as in {path}.")
-    return not different
+    say(f"{len(ours) - len(differing_names)} of {len(ours)} numbers are as in {path}.")
+    return not differing_names
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class Claim:
     name: str
     """Name of the claim in `paper/numbers.json`, without the prefix "claim."."""
     says: str
-    """Sentence about the number, or description of it."""
+    """Description of the number, or a sentence about it."""
     estimate: Estimate
     """The number and its interval, rounded so as to be the same on every processor."""
     band: Band

@@ -3,8 +3,9 @@
 A critic that starts at 0 must climb to the mean return. On the way the weights of its head grow,
 and units of the hidden state that it shares with the policy saturate (|h| > 0.6), which slows
 learning. In the experiments, a "raw" critic starts at 0 and a "mean" critic at the mean return; a
-"centred" critic, which learns returns less their running mean, has nothing to climb from 0. The
-slowdown S is the median time to learn over that of a light critic that starts at the mean return.
+"centred" critic, which learns returns less their running mean, starts at 0 and need not climb. A
+cell is the runs of one setting and critic weight. Its slowdown S is their median time to learn over
+that of a light detached critic that starts at the mean return. All learning rates are 0.001.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from pwm.analysis.starts import distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
 ARRIVED, LATE = 200, 5000
-"""Episodes after which runs are probed (measured): after a heavy critic's climb, and at the end."""
+"""Episodes after which runs are measured: after a heavy critic's climb, and at the end."""
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
-"""Bands of a fraction of units."""
+"""Bands of the fraction of units that are saturated."""
 SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
     (15, "raw"): (NONE, (0.0, 0.1), NONE, NONE),
     (15, "mean"): (NONE, NONE, NONE, NONE),
@@ -36,9 +37,9 @@ SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
     (60, "mean"): (NONE, NONE, NONE, NONE),
     (60, "centred"): (NONE, NONE, NONE, NONE),
 }
-"""Bands of the fraction of units that are saturated at each of `WEIGHTS`, by steps and start."""
+"""Bands of that fraction at each of `WEIGHTS`, by steps and start ("raw", "mean", "centred")."""
 PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
-    # diagnostic (`pwm.core.history`), in words, episodes after which it is measured, bands by start
+    # diagnostic (`pwm.core.history`), in words, episodes until it is measured, bands by start
     ("activity", "mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
     (
         "value_weight_norm",
@@ -98,7 +99,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
-    """Median over seeds of a diagnostic, measured after `episode` episodes."""
+    """Median over the seeds of `runs` of a diagnostic measured after `episode` episodes."""
     values = probe_after(runs, diagnostic, episode)  # (S,)
     return over_seeds(lambda seeds: np.median(values[seeds], axis=-1), len(values))
 
@@ -109,9 +110,8 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
     for (start, weight), band in DISTANCES.items():
         cell = cells[start, weight]
         side = "below" if start < MEAN_RETURN else "above"
-        distance = f"{abs(start - MEAN_RETURN):g}"
         yield Claim(
-            name=f"distance-{side}-{distance}-{weight:g}",
+            name=f"distance-{side}-{abs(start - MEAN_RETURN):g}-{weight:g}",
             says=f"detached, 60 steps, weight {weight:g}: slowdown from a start at {start:g} (mean "
             "return: 5.25), or a lower bound if fewer than half learn",
             estimate=cell.estimate,
@@ -124,10 +124,9 @@ def distance_claims(evidence: Evidence) -> Iterator[Claim]:
 def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about how well the law of the climb fits the runs of the grid `weight-0.001`.
 
-    Critics start at 0. The law (`pwm.analysis.climb`), written after these runs, predicts the
-    slowdown S of each cell, the runs of one setting and weight. Its rivals are compared with it
-    on detached cells only. Only informative cells count: those in which at least half of the seeds
-    learned, or in which the law's predicted time to learn is within the budget.
+    Critics start at 0. The law (`pwm.analysis.climb`) was written after these runs. Its rivals are
+    compared with it on detached cells only. Only informative cells count: those in which at least
+    half of the seeds learned, or in which the law's predicted time to learn is within the budget.
     """
     experiments = ("weight-0.001", "start-mean")
     for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():
@@ -149,7 +148,7 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
             digits=0,
         )
         if baseline == "attached":
-            continue  # the rivals do not predict the slowdown by a leak
+            continue  # the rivals make no prediction where there is a leak
         for rival in RIVALS:
             yield Claim(
                 name=f"climb-law-margin-{slug(rival)}",

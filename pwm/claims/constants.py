@@ -1,7 +1,7 @@
 """Numbers in the paper computed without runs: settings, closed forms, predictions, conversions.
 
 The notes are the public notes that this study began with. Episode lengths are in steps. Constants
-that were once fitted to runs are taken as they are.
+that were once fitted to runs are not fitted again.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 def quoted() -> dict[str, Number]:
     """Constants of this module and of `fifth_numbers`, `foreign` and `grids`, by name."""
     settings = _task() | _training() | _protocol()
-    computed = _theory() | _predictions() | _conversions()
-    return settings | computed | fifth_numbers() | foreign_numbers() | grids()
+    results = _theory() | _predictions() | _conversions()
+    return settings | results | fifth_numbers() | foreign_numbers() | grids()
 
 
 def _task() -> dict[str, Number]:
@@ -99,7 +99,7 @@ def _training() -> dict[str, Number]:
 
 
 def _protocol() -> dict[str, Number]:
-    """Numbers of seeds, probes, methods and conditions, and the time that all runs take."""
+    """Numbers of seeds, probes, methods and conditions, distances, levels, and computing time."""
     probed = EXPERIMENTS["gradients"].base
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
@@ -128,23 +128,23 @@ def _theory() -> dict[str, Number]:
     deviation, and "share" the fitted constant (`pwm.analysis.climb`).
     """
     largest_bias = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
-    found = {
+    entries = {
         "theory.bias-long-lowest": number(largest_bias),
         "theory.floor-long-half": number(value_floor(0.5, LONG.num_trials), 2),
         "theory.floor-long-solved": number(value_floor(1.0, LONG.num_trials), 2),
         "theory.share": number(SHARE, 3),
+        "theory.mean-60-uniform": number(mean_return(1 / 3, 60 // 3), 1),  # of a uniform policy
     }
     for steps in (6, 15, 60):
-        found[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
-        found[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
-    found["theory.mean-60-uniform"] = number(mean_return(1 / 3, 60 // 3), 1)  # a uniform policy's
-    return found
+        entries[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
+        entries[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
+    return entries
 
 
 def _predictions() -> dict[str, Number]:
     """Predictions made before the runs (`paper/predictions.json`), and their tolerances."""
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
-    found = {
+    entries = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
         "prediction.trend": number(0.3, 1),
         "prediction.second-error": number(0.15, 2),
@@ -155,12 +155,12 @@ def _predictions() -> dict[str, Number]:
         "prediction.third-upper-90": number(third["upper_edge"]["steps 90"]),
     }
     for steps in (6, 30, 120):
-        found[f"prediction.first-{steps}"] = number(first[f"steps {steps}"], 2)
+        entries[f"prediction.first-{steps}"] = number(first[f"steps {steps}"], 2)
     for length in (2, 4, 6):
-        found[f"prediction.first-trial-{length}"] = number(first[f"trial length {length}"], 2)
+        entries[f"prediction.first-trial-{length}"] = number(first[f"trial length {length}"], 2)
     for steps in (9, 24, 45):
-        found[f"prediction.third-{steps}"] = number(third["lower_edge"][f"steps {steps}"], 2)
-    return found
+        entries[f"prediction.third-{steps}"] = number(third["lower_edge"][f"steps {steps}"], 2)
+    return entries
 
 
 def _conversions() -> dict[str, Number]:
@@ -171,18 +171,17 @@ def _conversions() -> dict[str, Number]:
     """
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
     half = "cleanrl-ppo"  # its value loss is half the mean squared error
-    default = CONVENTIONS[squared].weight
-    found = {
-        "library.default-weight": number(default, 1),
+    entries = {
+        "library.default-weight": number(CONVENTIONS[squared].weight, 1),
         "convert.notes-long-mse": number(convert_weight(5, 60, to=squared), 2),
         "convert.notes-long-half": number(convert_weight(5, 60, to=half), 2),
     }
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight
         converted = convert_weight(default, 60, source=library, to="notes")
-        found |= {
+        entries |= {
             f"library.{library}-default": number(default, 1),
             f"library.{library}-here": number(converted),
             f"library.{library}-long": number(convert_weight(HEAVY, 60, to=library), 1),
         }
-    return found
+    return entries

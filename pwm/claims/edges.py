@@ -26,7 +26,7 @@ POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
     ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 )
 """Lengths with which the lower edge grows as a power."""
-RATIO = "ratio"  # the rival law that should have the smallest error
+RATIO = "ratio"  # the rival law that, by these claims, has the smallest error
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # episodes, for which the edges are measured
 
 
@@ -63,11 +63,12 @@ def lower_claims(evidence: Evidence) -> Iterator[Claim]:
     for name, length, by_length, band in POWERS:
         exponent = Estimate(nan)  # if an edge could not be measured
         if all(each in measured for each in by_length.values()):
-            log_edges = np.log([measured[each] for each in by_length.values()])
-            exponent = interval(slope(np.log(list(by_length)), log_edges))
+            edges = np.array([measured[each] for each in by_length.values()])  # (3, 1 + resamples)
+            exponent = interval(slope(np.log(list(by_length)), np.log(edges)))
         yield Claim(
             name=f"exponent-{name}",
-            says=f"attached: the lower edge grows as this power of the length of the {length}",
+            says="attached, learning rate 0.001: the lower edge grows as this power of the "
+            f"length of the {length}",
             estimate=exponent,
             band=band,
             experiments=experiments_of(by_name[each] for each in by_length.values()),
@@ -79,12 +80,8 @@ def _error(
 ) -> NDArray[np.float64]:
     """Factor by which a rival misses the lower edges: [1 + resamples]; nan, [2], without edges.
 
-    It is the exponential of the root mean square of log(measured edge / predicted edge).
-
-    Args:
-        rival: name of the rival law.
-        by_name: conditions by name.
-        measured: lower edges, [1 + resamples], of the conditions that have one, by name.
+    It is the exponential of the root mean square of log(measured edge / predicted edge). `measured`
+    has the lower edges, [1 + resamples], of those conditions in `by_name` that have one.
     """
     if not measured:
         return np.full(2, nan)  # a value and one resample: `interval` needs no more
@@ -93,7 +90,7 @@ def _error(
 
 
 def upper_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the upper edge at learning rate 0.001, detached."""
+    """Yields claims about the position of the upper edge: detached, learning rate 0.001."""
     for steps, band in {60: (10.0, 35.0), 120: (1.5, 10.0)}.items():
         runs = evidence.of("weight-0.001").at(episode_length=steps, baseline="detached")
         yield Claim(
@@ -107,49 +104,53 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def longer_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success beyond the edges with five times the usual training budget."""
-    usual = evidence.of("weight-0.001").at(episode_length=60, baseline="detached")
-    longer = evidence.of("budget-upper")
-    for weight in longer.weights:
-        before = usual.at(critic_weight=weight).learned
-        after = longer.at(critic_weight=weight).learned
-        says = f"detached, 60 steps, weight {weight:g}, above the upper edge"
+    """Yields claims about success beyond the edges, with five times the usual training budget."""
+    grid = evidence.of("weight-0.001")  # with the usual budget
+    above = grid.at(episode_length=60, baseline="detached")
+    above_longer = evidence.of("budget-upper")
+    for weight in above_longer.weights:
+        usual = above.at(critic_weight=weight).learned
+        longer = above_longer.at(critic_weight=weight).learned
+        says = f"detached, 60 steps, learning rate 0.001, weight {weight:g}, above the upper edge"
         yield Claim(
             name=f"upper-budget-{weight:g}",
             says=f"{says}: success with five times the budget",
-            estimate=rate(after),
+            estimate=rate(longer),
             band=(0.8, 1),
             experiments=("budget-upper",),
         )
         yield Claim(
             name=f"upper-gain-{weight:g}",
             says=f"{says}: gain in success from five times the budget",
-            estimate=rate_difference(after, before),
+            estimate=rate_difference(longer, usual),
             band=(0.2, 1),
             experiments=("budget-upper", "weight-0.001"),
         )
-    usual = evidence.of("weight-0.001").at(episode_length=15, baseline="attached")
-    longer = evidence.of("budget-lower")
-    for weight, band in {1.0: (0.8, 1.0), 0.5: (0.5, 1.0)}.items():
-        says = f"attached, 15 steps, weight {weight:g}, below the lower edge"
+    below = grid.at(episode_length=15, baseline="attached")
+    below_longer = evidence.of("budget-lower")
+    for weight, band, verdict in (
+        (1.0, (0.8, 1.0), ""),
+        (0.5, (0.5, 1.0), ", predicted to be below one half, wrongly"),
+    ):
+        says = f"attached, 15 steps, learning rate 0.001, weight {weight:g}, below the lower edge"
         yield Claim(
             name=f"lower-budget-{weight:g}",
-            says=f"{says}: success with five times the budget",
-            estimate=rate(longer.at(critic_weight=weight).learned),
+            says=f"{says}: success with five times the budget{verdict}",
+            estimate=rate(below_longer.at(critic_weight=weight).learned),
             band=band,
             experiments=("budget-lower",),
         )
         yield Claim(
             name=f"lower-before-{weight:g}",
             says=f"{says}: success with the usual budget",
-            estimate=rate(usual.at(critic_weight=weight).learned),
+            estimate=rate(below.at(critic_weight=weight).learned),
             band=(0, 0.2),
             experiments=("weight-0.001",),
         )
 
 
 def budget_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about how the edges move with the budget, from the runs' times to learn."""
+    """Yields claims about the edges' shift with the budget, computed from times to learn."""
     for edge, baseline, steps, find_edges, band in (
         ("lower", "attached", 15, light_edges, (-2.0, -0.5)),
         ("upper", "detached", 60, upper_edges, (1.5, 3.0)),
@@ -158,7 +159,8 @@ def budget_claims(evidence: Evidence) -> Iterator[Claim]:
         edges = [find_edges(runs.weights, runs.time <= budget) for budget in BUDGETS]
         yield Claim(
             name=f"budget-{edge}",
-            says=f"{baseline}, {steps} steps: the {edge} edge moves as this power of the budget",
+            says=f"{baseline}, {steps} steps, learning rate 0.001: the {edge} edge moves as this "
+            "power of the budget",
             estimate=interval(slope(np.log(BUDGETS), np.log(edges))),
             band=band,
             experiments=("weight-0.001",),

@@ -33,21 +33,10 @@ from pwm.runs.shards import plan
 
 Group = Callable[[Evidence], Iterator[Claim]]
 """Function that yields the claims about one question."""
-MODULES = (
-    leak,
-    noise,
-    climb,
-    working_range,
-    fourth,
-    fifth,
-    open_questions,
-    edges,
-    predictions,
-    gradients,
-    practice,
-    rules,
-    brake,
-)
+MODULES = (  # in the order in which their claims are printed
+    leak, noise, climb, working_range, fourth, fifth, open_questions, edges, predictions, gradients,
+    practice, rules, brake,
+)  # fmt: skip
 GROUPS: tuple[Group, ...] = tuple(group for module in MODULES for group in module.GROUPS)
 NUMBERS = "numbers.json"  # in `paper/`
 PREFIX = "claim."  # of the names of claims in that file
@@ -59,7 +48,7 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
         yield from group(evidence)
 
 
-def numbers(found: Sequence[Claim]) -> dict[str, Number]:
+def numbers(given: Sequence[Claim]) -> dict[str, Number]:
     """Returns the content of `paper/numbers.json`: constants and the given claims, by name.
 
     A claim's entry holds its number, interval and sentence, the band in which the sentence is
@@ -68,14 +57,14 @@ def numbers(found: Sequence[Claim]) -> dict[str, Number]:
     claimed = {
         f"{PREFIX}{claim.name}": {
             "text": claim.text,
-            "value": f"{claim.estimate.value:z,.{claim.digits}f}",  # z prints 0.0 for -0.0
+            "value": claim.text.split()[0],  # without the interval
             "interval": _for_json(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
             "band": _for_json(*claim.band),
             "command": "python -m pwm.sweep " + " ".join(claim.experiments),
             "minutes": max(0.1, round(sum(_minutes(name) for name in claim.experiments), 1)),
         }
-        for claim in found
+        for claim in given
     }
     return dict(sorted({**quoted(), **claimed}.items()))
 
@@ -99,7 +88,7 @@ def read_numbers(path: Path) -> dict[str, Any]:
 
 
 def _for_json(*ends: float) -> list[float | None]:
-    """Ends of a range for JSON, which has no infinity: None for an end that is not finite."""
+    """The ends of a range; None in place of infinity and nan, which JSON cannot express."""
     return [end if math.isfinite(end) else None for end in ends]
 
 

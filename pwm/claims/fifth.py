@@ -9,7 +9,6 @@ the condition's light detached critic. The accounts that predict S are the law o
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from math import inf
 
@@ -28,7 +27,7 @@ from pwm.analysis.slowdowns import (
     root_mean_square,
 )
 from pwm.claims.claim import Band, Claim, slug
-from pwm.claims.fourth import statement_claim, unsure_claim
+from pwm.claims.fourth import experiments_behind, statement_claim, unsure_claim
 
 FAILS: Mapping[str, Band] = {
     "sgd-leak": (1.5, inf),
@@ -41,7 +40,7 @@ FAILS: Mapping[str, Band] = {
 }
 """Band of the measured number, by name of a statement that turned out wrong."""
 MOSTLY = 0.6
-"""Smallest fraction of right statements for which the paper can say that the law mostly holds."""
+"""Smallest fraction of right statements for which the paper can say that most are right."""
 SHOWN: Mapping[str, Mapping[str, float]] = {
     "adam-0.99-60": {"own": 5.0, "raw": 10.0},
     "adam-0.999-60": {"own": 5.0, "raw": 10.0, "centred": 100.0},
@@ -67,7 +66,7 @@ OFF: Mapping[str, Band] = {
     "fifth-normalised-15-light": SLOWER,
     "fifth-normalised-15-own": SLOWER,
 }
-"""Range of that ratio for each claim about a wrong prediction; it is `NEARLY` for all others."""
+"""Range of that ratio for each claim about a wrong prediction; for all others, it is `NEARLY`."""
 ERRORS: Mapping[str, Band] = {LAW: (0.0, 0.4), NOTHING: (0.4, 3.0), BIAS: (0.0, 0.4)}
 """Bands of the root mean square error of log S, by account."""
 LATER_GAINS: Mapping[float, Band] = {0.05: (0.2, 1.0), 2.0: (-0.3, 0.0)}
@@ -81,18 +80,17 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def right_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields the claims about the number of right statements, and how sure they are."""
-    found = list(statements(evidence))
-    experiments = itertools.chain.from_iterable(each.experiments for each in found)
+    """Yields claims about the numbers of right statements, and of those that are not sure."""
+    judged = list(statements(evidence))
     yield Claim(
         name="fifth-right",
-        says=f"fifth set: statements, of {len(found)}, that are right",
-        estimate=Estimate(sum(statement.right for statement in found)),
-        band=(MOSTLY * len(found), len(found) - len(FAILS)),
-        experiments=tuple(dict.fromkeys(experiments)),  # each once
+        says=f"fifth set: statements, of {len(judged)}, that are right",
+        estimate=Estimate(sum(statement.right for statement in judged)),
+        band=(MOSTLY * len(judged), len(judged) - len(FAILS)),
+        experiments=experiments_behind(judged),
         digits=0,
     )
-    yield unsure_claim("fifth", found)
+    yield unsure_claim("fifth", judged)
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -101,12 +99,14 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
         for variant, weight in weights.items():
             name = f"fifth-{condition}-{variant}"
             cell = the_cell(evidence, condition, variant, weight)
-            law = cell.predicted[LAW]
+            predicted = cell.predicted[LAW]
+            verdict = ", wrongly" if name in OFF else ""
             yield Claim(
                 name=name,
-                says=f"{condition}, {variant}, weight {weight:g}: slowdown, predicted {law:g}",
+                says=f"{condition}, {variant}, weight {weight:g}: slowdown, predicted to be "
+                f"{predicted:g}{verdict}",
                 estimate=cell.estimate,
-                band=_band(name, law),
+                band=_band(name, predicted),
                 experiments=cell.experiments,
                 digits=1,
             )
@@ -117,12 +117,14 @@ def light_claims(evidence: Evidence) -> Iterator[Claim]:
     times = predictions()["fifth"]["light"]
     for condition in SHOWN:
         if condition in times:  # the law predicts no times for SGD
-            name, law = f"fifth-{condition}-light", times[condition][LAW]
+            name, predicted = f"fifth-{condition}-light", times[condition][LAW]
+            verdict = ", wrongly" if name in OFF else ""
             yield Claim(
                 name=name,
-                says=f"{condition}, light: median episodes to learn, predicted {law:,.0f}",
+                says=f"{condition}, light: median episodes to learn, predicted to be "
+                f"{predicted:,.0f}{verdict}",
                 estimate=interval(median_times(evidence.of(name))),
-                band=_band(name, law),
+                band=_band(name, predicted),
                 experiments=(name,),
                 digits=0,
             )
@@ -135,14 +137,12 @@ def _band(name: str, predicted: float) -> Band:
 
 
 def reward_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about reward gained by detaching in the notes' later setting, and one more.
-
-    This says that with a carried state a heavy critic can learn, if it is trained for long.
-    """
+    """Yields claims about a state carried across trials: a heavy critic, and gains by detaching."""
     carried = "fifth-carried-60-centred"
     yield Claim(
         name="carried-centred-100-long",
-        says="state carried, centred, weight 100: success after 40,000 episodes at rate 0.001",
+        says="state carried, centred, weight 100, 60 steps: success after 40,000 episodes at "
+        "learning rate 0.001",
         estimate=rate(evidence.of(carried).at(critic_weight=100.0).learned),
         band=(0.01, 0.5),
         experiments=(carried,),
@@ -162,16 +162,16 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the errors of the law and of its rivals."""
     cells = fifth_cells(evidence)
-    middle = by_middle(cells)  # times count to the middle of the window
+    middle = by_middle(cells)  # times to the middle, not the end, of the window of 500 episodes
     accounts = [(slug(account), account, cells) for account in ERRORS]
     for name, account, scored in (*accounts, ("law-middle", LAW, middle)):
-        kept = [cell for cell in scored if account in cell.predicted]
+        predicted = [cell for cell in scored if account in cell.predicted]
         yield Claim(
             name=f"fifth-error-{name}",
-            says=f'fifth set, {len(kept)} cells: root mean square error of log S by "{name}"',
-            estimate=interval(root_mean_square(kept, account)),
+            says=f'fifth set, {len(predicted)} cells: root mean square error of log S by "{name}"',
+            estimate=interval(root_mean_square(predicted, account)),
             band=ERRORS[account],
-            experiments=experiments_of(kept),
+            experiments=experiments_of(predicted),
         )
     targets = of_groups(middle, TARGETS)
     yield Claim(

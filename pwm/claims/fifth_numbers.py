@@ -26,21 +26,21 @@ from pwm.runs.fields import replaced
 
 
 def fifth_numbers() -> dict[str, Number]:
-    """Returns all numbers of this module, by name."""
-    found = _settings() | _right_ranges() | _first_studies()
+    """Returns the numbers of the fifth set of predictions that need no runs, by name."""
+    entries = _settings() | _right_ranges() | _first_studies()
     light = predictions()["fifth"]["light"]
     for condition, weights in SHOWN.items():
         if condition in light:
-            found[f"prediction.fifth-{condition}-light"] = number(light[condition][LAW])
+            entries[f"prediction.fifth-{condition}-light"] = number(light[condition][LAW])
         for variant, weight in weights.items():
-            found |= _cell(condition, variant, weight)
-    return found
+            entries |= _cell(condition, variant, weight)
+    return entries
 
 
 def _settings() -> dict[str, Number]:
-    """The set's size, values of the fields that it varies, and the leak's slowdown in a batch."""
+    """The set's size, values of the fields that it varies, and the leak's slowdown at batch 256."""
     fifth = predictions()["fifth"]
-    found = {
+    entries = {
         "setting.fifth-statements": number(len(fifth["statements"])),
         "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
         "setting.fifth-near": number(NEAR, 1),
@@ -53,13 +53,12 @@ def _settings() -> dict[str, Number]:
     }
     for group in ("adam-0.99", "adam-0.999"):
         light = EXPERIMENTS[f"fifth-{group}-15-light"].base
-        found[f"setting.{group}"] = unrounded(light.square_decay)
-    discounted, bootstrapped = (
-        EXPERIMENTS[f"fifth-{group}-15-light"].base.loss for group in ("discount", "gae")
-    )
-    found["setting.discount-discount"] = unrounded(discounted.discount)
-    found["setting.gae-decay"] = unrounded(bootstrapped.trace_decay)
-    return found
+        entries[f"setting.{group}"] = unrounded(light.square_decay)
+    discounted = EXPERIMENTS["fifth-discount-15-light"].base.loss
+    bootstrapped = EXPERIMENTS["fifth-gae-15-light"].base.loss
+    entries["setting.discount-discount"] = unrounded(discounted.discount)
+    entries["setting.gae-decay"] = unrounded(bootstrapped.trace_decay)
+    return entries
 
 
 def _batch_slowdown(weight: float, steps: int, batch: int) -> float:
@@ -70,12 +69,12 @@ def _batch_slowdown(weight: float, steps: int, batch: int) -> float:
     deviation. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
     """
     bias = noise_weight(steps, trial_length=3) / weight
-    return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))
+    return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))  # the constant is μ² / s²
 
 
 def _right_ranges() -> dict[str, Number]:
     """For each statement, the range of its measured number in which it is right, in words."""
-    found: dict[str, Number] = {}
+    entries: dict[str, Number] = {}
     for name, statement in predictions()["fifth"]["statements"].items():
         low, high = statement["right"]
         if low is None:
@@ -84,38 +83,38 @@ def _right_ranges() -> dict[str, Number]:
             text = f"at least {low:g}"
         else:
             text = f"{low:g} to {high:g}"
-        found[f"prediction.fifth-right-{name}"] = {"text": text}
-    return found
+        entries[f"prediction.fifth-right-{name}"] = {"text": text}
+    return entries
 
 
 def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     """Weight, predicted slowdown and, except for SGD, edge of a cell in the paper's table."""
     cell, slowdowns = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
-    # An experiment has all weights of a variant or, if the critic's start depends on them, one.
+    # If the critic's start depends on the weight, each weight has its own experiment.
     experiment = cell if cell in slowdowns else f"{cell}-{weight:g}"
-    found = {
+    entries = {
         f"prediction.{cell}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),
         f"setting.{cell}": unrounded(weight),
     }
     if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
         light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])
-        found[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
-    return found
+        entries[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
+    return entries
 
 
 def _first_studies() -> dict[str, Number]:
     """The law's edges and light critics' times to learn in the first studies, for comparison."""
-    found: dict[str, Number] = {}
+    entries: dict[str, Number] = {}
     for steps, time in TIMES.items():
         fields = {"episode_length": steps, "critic_weight": 0.1}
         light = replaced(EXPERIMENTS["start-mean"].base, fields)
         own = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
         raw = replace(light, critic_start=0.0)
-        found[f"theory.edge-own-{steps}"] = _edge(own, light)
-        found[f"theory.edge-raw-{steps}"] = _edge(raw, light)
-        found[f"theory.time-{steps}"] = number(time)
-    return found
+        entries[f"theory.edge-own-{steps}"] = _edge(own, light)
+        entries[f"theory.edge-raw-{steps}"] = _edge(raw, light)
+        entries[f"theory.time-{steps}"] = number(time)
+    return entries
 
 
 @cache

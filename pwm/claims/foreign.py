@@ -40,35 +40,36 @@ BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 def foreign_numbers() -> dict[str, Number]:
     """Returns `foreign.*` by name: weights, seeds that learned, and counts of verdicts."""
-    found: dict[str, Number] = {}
+    entries: dict[str, Number] = {}
     for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
-        found[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
+        entries[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
         for agent, setting in AGENTS.items():
             times = agent_times()[setting._replace(vf_coef=weight)]
-            found[f"foreign.{agent}-{name}"] = _learned(times)
+            entries[f"foreign.{agent}-{name}"] = _learned(times)
     for loop, weights in LOOPS.items():
         for name, weight in zip(WEIGHTS, weights, strict=True):
-            found[f"foreign.weight-{loop}-{name}"] = {"text": f"{weight:g}"}
+            entries[f"foreign.weight-{loop}-{name}"] = {"text": f"{weight:g}"}
             for baseline in BASELINES:
                 times = loops().values(LoopSetting(loop, baseline, weight), "time")
-                found[f"foreign.{loop}-{baseline}-{name}"] = _learned(times)
-    found |= _verdicts("agents", agent_statements(agent_times()))
-    return found | _verdicts("loops", loop_statements(loops()))
+                entries[f"foreign.{loop}-{baseline}-{name}"] = _learned(times)
+    entries |= _verdicts("agents", agent_statements(agent_times()))
+    return entries | _verdicts("loops", loop_statements(loops()))
 
 
 def _learned(times: NDArray[np.float64]) -> Number:
-    """Entry for how many seeds learned, such as "12/24", given their times to learn, [S]."""
+    """Entry for the number of seeds that learned, such as "12/24", given their times, [S]."""
     learned = np.isfinite(times)
     return {"text": f"{int(learned.sum())}/{len(learned)}", "value": float(learned.mean())}
 
 
 def _verdicts(part: str, statements: Iterable[Statement]) -> dict[str, Number]:
-    """Counts of all, right, unsure and wrong statements; a number that is nan decides nothing."""
-    every = list(statements)
-    verdicts = [each.right for each in every if not isnan(each.estimate.value)]
+    """Counts of statements: all, right, unsure (some of the right ones), and wrong."""
+    judged = list(statements)
+    # A statement whose number is nan is neither right nor wrong.
+    verdicts = [each.right for each in judged if not isnan(each.estimate.value)]
     return {
-        f"foreign.{part}-statements": number(len(every)),
+        f"foreign.{part}-statements": number(len(judged)),
         f"foreign.{part}-right": number(verdicts.count(True)),
-        f"foreign.{part}-unsure": number(sum(each.unsure for each in every)),
+        f"foreign.{part}-unsure": number(sum(each.unsure for each in judged)),
         f"foreign.{part}-wrong": number(verdicts.count(False)),
     }

@@ -7,8 +7,7 @@ The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
@@ -36,8 +35,9 @@ ERRORS: Mapping[str, Band] = {
     **dict.fromkeys((LAW, "law finished", "law middle"), (0.0, 0.5)),
     **dict.fromkeys(RIVALS, (0.2, 3.0)),
 }
-"""Bands of the root mean square error of log S, by account; the law's also over cells in which half
-of the seeds learned ("finished"), and by the window's middle."""
+"""Bands of the root mean square error of log S, by account. That of the law is also computed over
+only those cells in which at least half of the seeds learned ("finished"), and for times to the
+middle, not the end, of the first 500 episodes that meet the criterion ("middle")."""
 MARGIN = (0.0, 3.0)  # band of a rival's error minus the law's
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
@@ -48,12 +48,12 @@ LEAST_RIGHT = 0.6  # smallest fraction of cells that must be within a factor of 
 
 
 def statement_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields a claim for each statement of the set."""
-    found = [*right_if(evidence), *refuted_if(evidence)]
-    for statement in found:
+    """Yields a claim for each statement of the set, and one about those that are not sure."""
+    judged = [*right_if(evidence), *refuted_if(evidence)]
+    for statement in judged:
         wrong = statement.wrong_region if statement.name in FAILS else None
         yield statement_claim("fourth", statement, wrong)
-    yield unsure_claim("fourth", found)
+    yield unsure_claim("fourth", judged)
 
 
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
@@ -74,16 +74,22 @@ def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Cl
     )
 
 
-def unsure_claim(prefix: str, found: Sequence[Statement]) -> Claim:
-    """The claim that of the right statements of a set a few are not sure (`Statement.unsure`)."""
+def unsure_claim(prefix: str, judged: Sequence[Statement]) -> Claim:
+    """The claim that a few of a set's right statements are not sure (`Statement.unsure`)."""
     return Claim(
         name=f"{prefix}-unsure",
-        says=f"right statements, of {len(found)} in all, whose interval leaves the right region",
-        estimate=Estimate(sum(statement.unsure for statement in found)),
-        band=(1, len(found) / 4),  # some are not sure, but most are
-        experiments=tuple(dict.fromkeys(itertools.chain(*(each.experiments for each in found)))),
+        says=f"{prefix} set: statements, of {len(judged)}, that are right but whose interval "
+        "leaves the right region",
+        estimate=Estimate(sum(statement.unsure for statement in judged)),
+        band=(1, len(judged) / 4),  # some are not sure, but most are
+        experiments=experiments_behind(judged),
         digits=0,
     )
+
+
+def experiments_behind(judged: Iterable[Statement]) -> tuple[str, ...]:
+    """Names of the experiments that statements are judged by, each once."""
+    return tuple(dict.fromkeys(name for statement in judged for name in statement.experiments))
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -102,23 +108,23 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
             experiments=experiments,
         )
     for rival in RIVALS:
+        says = f'fourth set, raw and mean: error of "{rival}" less that of the law'
         yield Claim(
             name=f"fourth-margin-{slug(rival)}",
-            says=f'fourth set, raw and mean: error of "{rival}" less that of the law',
+            says=says,
             estimate=interval(errors[rival] - errors[LAW]),
             band=MARGIN,
             experiments=experiments,
         )
         yield Claim(
             name=f"fourth-margin-{slug(rival)}-left-out",
-            says=f'fourth set, raw and mean: error of "{rival}" less that of the law, and the '
-            "range if any one condition is left out",
+            says=f"{says}, and the range if any one condition is left out",
             estimate=leaving_one_out(cells, rival, LAW),
             band=MARGIN,
             experiments=experiments,
         )
     centred = of_variants(fourth_cells(evidence), "centred")
-    for account in (LAW, "saturation"):  # "saturation" predicts no slowdown of centred critics
+    for account in (LAW, "saturation"):  # "saturation" predicts that centred critics are not slowed
         yield Claim(
             name=f"fourth-centred-error-{slug(account)}",
             says=f'fourth set, centred: root mean square error of log S by "{account}"',
@@ -129,14 +135,17 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the number of cells that the law predicted correctly, by variant."""
+    """Yields claims about the number of cells that the law, or a rival, predicts well.
+
+    A cell is unfinished if fewer than half of its seeds learned; its slowdown has a lower bound.
+    """
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)
-        right = sum(cell.right(NEAR) for cell in cells)
         yield Claim(
             name=f"fourth-cells-{name}",
-            says=f"fourth set, {name}: cells, of {len(cells)}, right within a factor of {NEAR}",
-            estimate=Estimate(right),
+            says=f"fourth set, {name}: cells, of {len(cells)}, within a factor of {NEAR} of the "
+            "law",
+            estimate=Estimate(sum(cell.right(NEAR) for cell in cells)),
             band=(LEAST_RIGHT * len(cells), float(len(cells))),
             experiments=experiments_of(cells),
             digits=0,
@@ -146,9 +155,11 @@ def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     counts = {name: sum(cell.right(NEAR, name) for cell in cells) for name in (LAW, *RIVALS)}
     counts["unfinished"] = sum(cell.right(NEAR) and not cell.finished for cell in cells)
     for name, count in counts.items():
+        account = "the law, unfinished" if name == "unfinished" else f'"{name}"'
         yield Claim(
             name=f"fourth-right-{slug(name)}",
-            says=f'fourth set, raw and mean: cells of {len(cells)} that are right by "{name}"',
+            says=f"fourth set, raw and mean: cells, of {len(cells)}, within a factor of {NEAR} of "
+            f"{account}",
             estimate=Estimate(count),
             band=(most, len(cells)) if name == LAW else (1, most),
             experiments=experiments_of(cells),

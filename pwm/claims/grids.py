@@ -32,9 +32,9 @@ WORDS: Mapping[str, str] = {
     "learning_rate": "learning rates",
     "seed": "seeds",
 }
-"""Printed names of axes; an axis that is not listed is printed under its field's name."""
+"""Printed names of axes; an axis that is not listed is printed with its field's name."""
 COUNTED = ("num_episodes", "episode_length", "hidden_size")
-"""Fixed fields whose printed name follows the value, as in "60 steps"."""
+"""Fixed fields printed with the value first and the name of the axis, as in "60 steps"."""
 ALWAYS = ("num_episodes", "episode_length", "learning_rate")
 """Fixed fields that are printed even if they have their default value."""
 NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
@@ -78,21 +78,21 @@ def _descriptions() -> dict[str, Number]:
     methods or variants. One of them is described, without the fields in which they differ.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
-    shown = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family
+    texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family
     for name, experiment in EXPERIMENTS.items():
         if not name.startswith(prefixes):
-            shown[name] = _described(experiment)
+            texts[name] = _described(experiment)
     for name in rules.CONDITIONS:
-        one = EXPERIMENTS[f"rules-{name}-popart"]
-        shown[f"rules-{name}"] = _described(one, hidden=("balance", "critic_weight"))
+        popart = EXPERIMENTS[f"rules-{name}-popart"]
+        texts[f"rules-{name}"] = _described(popart, hidden=("balance", "critic_weight"))
     for name in fourth.CONDITIONS:
-        one = EXPERIMENTS[f"fourth-{name}-raw"]
-        shown[f"fourth-{name}"] = _described(one, hidden=("critic_weight",))
+        raw = EXPERIMENTS[f"fourth-{name}-raw"]
+        texts[f"fourth-{name}"] = _described(raw, hidden=("critic_weight",))
     for group, steps in fifth.WEIGHTS:
         name = f"fifth-{group}-{steps}"
         hidden = ("critic_weight", "critic_start", "baseline")
-        shown[name] = _described(EXPERIMENTS[f"{name}-light"], hidden)
-    return {f"experiment.{name}": {"text": text} for name, text in shown.items()}
+        texts[name] = _described(EXPERIMENTS[f"{name}-light"], hidden)
+    return {f"experiment.{name}": {"text": text} for name, text in texts.items()}
 
 
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
@@ -111,7 +111,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
 
 
 def _fixed(field: str, value: Any) -> str:
-    """Describes a fixed field: its name and value."""
+    """Describes a fixed field by its name and value, or by its name alone if it is True."""
     if field in COUNTED:
         return f"{value:,} {WORDS[field]}"
     name = field.replace("_", " ")

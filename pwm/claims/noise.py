@@ -1,10 +1,11 @@
-"""Claims that the leak slows learning as much as random noise of the size of the critic's bias.
+"""Claims that the leak slows learning as random noise of the size of the critic's bias would.
 
 An attached baseline leaks: the policy loss also trains the critic, which biases it. Some claims
-give the factor on this bias that explains the measured slowdown; in theory, it is 1. The leak's
-fixed point is the mean return plus the bias: a critic that starts there does not climb. S is the
-slowdown of a cell, the runs of one setting and weight: their median time to learn over that of a
-light detached critic that starts at the mean return.
+give the factor on this bias that explains the measured slowdown. In theory, it is 1; for critics
+that start at 0 in a shared network, it is larger, as they also climb to their fixed point. This is
+the mean return plus the bias: a critic that starts there does not climb. S is the slowdown of a
+cell, the runs of one setting and weight: their median time to learn over that of a light detached
+critic that starts at the mean return.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ FACTOR = "factor on the leak's noise that explains the slowdown"
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims that the leak acts as noise: attached runs learn, but more slowly."""
+    """Yields claims that the leak acts as noise: attached runs learn, but later than detached."""
     for kind, lengths in LENGTHS.items():
         units = "trials" if kind == "trial" else "episodes"
         for length in lengths:
             condition = conditions(evidence)[f"{kind}-{length}"]
             yield Claim(
                 name=f"noise-constant-{kind}-{length}",
-                says=f"shared network, {units} of {length} steps: {FACTOR}",
+                says=f"shared network, {units} of {length} steps, start 0: {FACTOR}",
                 estimate=_noise_constant(condition),
                 band=(1.25, 2.25),
                 experiments=(condition.experiment,),
@@ -53,7 +54,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         condition = Condition(group="separate", experiment="separate", runs=runs)
         yield Claim(
             name=f"noise-constant-separate-{steps}",
-            says=f"separate networks, {steps} steps: {FACTOR}",
+            says=f"separate networks, {steps} steps, start 0: {FACTOR}",
             estimate=_noise_constant(condition),
             band=(0.75, 1.25),
             experiments=("separate",),
@@ -63,7 +64,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
         errors.append(condition.errors(predicted))
     yield Claim(
         name="error-separate",
-        says="separate networks: mean error of predicted success, with nothing fitted",
+        says="separate networks, 15 and 60 steps: mean error of predicted success, nothing fitted",
         estimate=Estimate(float(np.mean(errors))),
         band=(0, 0.1),
         experiments=("separate",),
@@ -73,13 +74,13 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
 def _noise_constant(condition: Condition) -> Estimate:
     """Factor on the leak's noise that explains why attached runs learn later than detached ones.
 
-    It compares median times at the same critic weight (`pwm.analysis.times.noise_constant`).
+    It is computed from median times at equal critic weights (`pwm.analysis.times.noise_constant`).
     """
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
 
     def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The factor for B selections of seeds, [B], from their indices, [B, S]."""
+        """The factor for B selections of seeds, [B], given their indices, [B, S]."""
         return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
 
     return over_seeds(constant, attached.shape[-1])
@@ -93,11 +94,15 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
     yield from _law_claims("fourth set", "-fourth", fourth, error=(0.0, 0.45))
     for condition in dict.fromkeys(cell.condition for cell in cells):
         members = [cell for cell in cells if cell.condition == condition]
-        says = f"from the leak's fixed point, {condition.replace('-', ' of ')} steps: {FACTOR}"
-        for name, at_least in ((condition, False), (f"{condition}-least", True)):
+        length = condition.replace("-", "s of ")  # "15" stays, "trial-4" becomes "trials of 4"
+        says = f"first studies, from the leak's fixed point, {length} steps: {FACTOR}"
+        for suffix, addition, at_least in (
+            ("", "", False),
+            ("-least", ", unfinished cells at their lower bound", True),
+        ):
             yield Claim(
-                name=f"fixed-point-constant-{name}",
-                says=says + (", unfinished cells at their lower bound" if at_least else ""),
+                name=f"fixed-point-constant-{condition}{suffix}",
+                says=says + addition,
                 estimate=interval(leak_constant(members, at_least=at_least)),
                 # At 120 steps, the factor is computed from two weights only.
                 band=(0.75, 2.5 if condition == "120" else 1.4),
@@ -105,9 +110,10 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
             )
     yield Claim(
         name="fixed-point-mean-middle",
-        says="from the fixed point: slowdown over predicted, by the window's middle",
+        says="first studies, from the leak's fixed point: slowdown over predicted, geometric mean "
+        "over cells, with times to the middle of the window that meets the criterion",
         estimate=interval(measured_over_predicted([c for c in by_middle(cells) if c.informative])),
-        band=(0.85, 1.35),  # still about the law's factor
+        band=(0.85, 1.35),
         experiments=experiments_of(cells),
     )
 
@@ -115,9 +121,9 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
 def _law_claims(study: str, suffix: str, cells: Sequence[Cell], error: Band) -> Iterator[Claim]:
     """Yields claims, whose names end with `suffix`, about a study's critics from the fixed point.
 
-    They test the noise law: the leak's bias slows learning as much as random noise of its size.
-    Only informative cells are used: those in which at least half of the seeds learned, or in which
-    the law's predicted time to learn is within the budget. `error` is the band of the law's error.
+    They test the law that the factor is 1. Only informative cells are used: those in which at least
+    half of the seeds learned, or in which the law's predicted time to learn is within the budget.
+    `error` is the band of the law's error.
     """
     says = f"{study}, from the leak's fixed point"
     informative = [cell for cell in cells if cell.informative]

@@ -50,23 +50,21 @@ def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
     runs = evidence.of("entropy").at(episode_length=60, baseline="detached", critic_weight=5.0)
     bonuses, rates = runs.axes["entropy_weight"], runs.rate()
     best = np.flatnonzero(rates == rates.max())  # indices of the bonuses with the highest success
-    yield Claim(
-        name="bonus-least",
-        says="detached, 60 steps, weight 5: smallest entropy weight with the highest success",
-        estimate=Estimate(bonuses[best[0]]),
-        band=(0.02, 0.1),
-        experiments=("entropy",),
-    )
-    yield Claim(
-        name="bonus-most",
-        says="detached, 60 steps, weight 5: largest entropy weight with the highest success",
-        estimate=Estimate(bonuses[best[-1]]),
-        band=(0.2, 0.5),
-        experiments=("entropy",),
-    )
+    setting = "detached, 60 steps, learning rate 0.005, weight 5"
+    for name, words, index, band in (
+        ("least", "smallest", best[0], (0.02, 0.1)),
+        ("most", "largest", best[-1], (0.2, 0.5)),
+    ):
+        yield Claim(
+            name=f"bonus-{name}",
+            says=f"{setting}: {words} entropy weight with the highest success",
+            estimate=Estimate(bonuses[index]),
+            band=band,
+            experiments=("entropy",),
+        )
     yield Claim(
         name="bonus-gain",
-        says="detached, 60 steps, weight 5: gain in success from the best of six entropy weights",
+        says=f"{setting}: gain in success from the best of six entropy weights",
         estimate=rate_difference(runs.learned[best[0]], runs.at(entropy_weight=0.0).learned),
         band=(0.2, 1),
         experiments=("entropy",),
@@ -75,26 +73,21 @@ def bonus_claims(evidence: Evidence) -> Iterator[Claim]:
 
 def notes_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the notes' bugs, and about the luck of one seed per weight."""
-    lost = evidence.of("lost")
-    yield Claim(
-        name="lost-values",
-        says="15 steps, gradients of the values lost: fraction that learns, over all weights",
-        estimate=rate(lost.at(lost_gradients="values").learned),
-        band=(0.8, 1.0),
-        experiments=("lost",),
-    )
-    yield Claim(
-        name="lost-log-probs",
-        says="15 steps, gradients of the log-probabilities lost: fraction that learns, all weights",
-        estimate=rate(lost.at(lost_gradients="log_probs").learned),
-        band=(0.0, 0.1),
-        experiments=("lost",),
-    )
+    for lost, band in {"values": (0.8, 1.0), "log_probs": (0.0, 0.1)}.items():
+        words = lost.replace("_", "-")
+        yield Claim(
+            name=f"lost-{words}",
+            says=f"15 steps, gradients of the {words} lost: fraction that learns, all weights",
+            estimate=rate(evidence.of("lost").at(lost_gradients=lost).learned),
+            band=band,
+            experiments=("lost",),
+        )
     *lighter, weight_5 = evidence.of("eplen60").rate()  # at weights 2, 3, 4 and 5
     only_weight_5 = weight_5 * math.prod(1 - success for success in lighter)
     yield Claim(
         name="luck",
-        says="60 steps, a seed per weight: probability that only weight 5 learns, as in the notes",
+        says="60 steps, weights 2 to 5, a seed per weight: probability that only weight 5 learns, "
+        "as in the notes",
         estimate=Estimate(float(only_weight_5)),
         band=(0.02, 0.5),
         experiments=("eplen60",),
@@ -120,7 +113,8 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for weight, band in {0.1: (0.3, 0.7), 1.0: (0.0, 0.35), 20.0: (0.7, 1.0)}.items():
         yield Claim(
             name=f"regret-{weight:g}",
-            says=f"detached: largest loss of success in a condition by choosing weight {weight:g}",
+            says="detached, 6 to 120 steps, learning rates 0.001 and 0.005: largest loss of "
+            f"success in a condition by choosing weight {weight:g}",
             estimate=_most_lost(conditions, weight),
             band=band,
             experiments=("weight-0.001", "weight-0.005"),
@@ -129,7 +123,8 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
         cell = slow.at(episode_length=60, baseline="detached", critic_weight=weight)
         yield Claim(
             name=f"around-default-{weight:g}",
-            says=f"detached, 60 steps, weight {weight:g} (libraries' default: 30): success",
+            says=f"detached, 60 steps, learning rate 0.001, weight {weight:g} (libraries' default: "
+            "30): success",
             estimate=rate(cell.learned),
             band=band,
             experiments=("weight-0.001",),
@@ -137,7 +132,8 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (6, 15, 30):
         yield Claim(
             name=f"cost-{steps}",
-            says=f"{steps} steps: time to learn attached over detached, each at its best weight",
+            says=f"{steps} steps, learning rate 0.001: time to learn attached over detached, each "
+            "at its best weight",
             estimate=_cost_of_attaching(slow.at(episode_length=steps)),
             band=(2.0, 10.0),
             experiments=("weight-0.001",),
@@ -146,14 +142,14 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Success at the best weight less that at `weight`, in the condition where they differ most."""
+    """Success at the best weight less that at `weight`, in the condition where this is largest."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
-    place = conditions[0].weights.index(weight)
+    index = conditions[0].weights.index(weight)
 
     def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The largest loss for B selections of seeds, [B], from their indices, [B, S]."""
+        """The largest loss for B selections of seeds, [B], given their indices, [B, S]."""
         rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
-        lost = rates.max(axis=1) - rates[:, place]  # (conditions, B)
+        lost = rates.max(axis=1) - rates[:, index]  # (conditions, B)
         return np.asarray(lost.max(axis=0))
 
     return over_seeds(most_lost, learned.shape[-1])
@@ -165,7 +161,7 @@ def _cost_of_attaching(runs: Outcomes) -> Estimate:
     detached = runs.at(baseline="detached").time  # (W, S)
 
     def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for B selections of seeds, [B], from their indices, [B, S]."""
+        """The ratio for B selections of seeds, [B], given their indices, [B, S]."""
         least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
         least_detached = median_time(detached[:, seeds]).min(axis=0)
         return np.asarray(least_attached / least_detached)

@@ -31,17 +31,18 @@ def known_claims(names: Sequence[str]) -> list[str]:
     """Checks claim names and strips their optional prefix "claim.".
 
     Raises:
-        InputError: one of the names is not that of a claim.
+        InputError: one of the names is not that of a claim in `paper/numbers.json`.
+        FileError: that file is missing or damaged.
     """
     numbers = read_numbers(published(NUMBERS))
-    known = [name.removeprefix(PREFIX) for name in numbers if name.startswith(PREFIX)]
-    asked = [name.removeprefix(PREFIX) for name in names]
-    for name in asked:
+    all_names = [name.removeprefix(PREFIX) for name in numbers if name.startswith(PREFIX)]
+    short_names = [name.removeprefix(PREFIX) for name in names]
+    for name in short_names:
         accepted = f"the name of a claim in paper/{NUMBERS}"
-        if similar := get_close_matches(name, known, n=3, cutoff=0.5):
+        if similar := get_close_matches(name, all_names, n=3, cutoff=0.5):
             accepted += f", such as {', '.join(similar)}"
-        require(name in known, "CLAIM", name, accepted)
-    return asked
+        require(name in all_names, "CLAIM", name, accepted)
+    return short_names
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
@@ -51,10 +52,10 @@ def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
     the first, the last and the count are shown.
     """
     shape = [len(values) for values in experiment.axes.values()]
-    places = np.nonzero(selected.reshape(shape))  # indices of the selected runs on each axis
+    indices = np.nonzero(selected.reshape(shape))  # of the selected runs, on each axis
     parts = []
-    for (name, values), places_on_axis in zip(experiment.axes.items(), places, strict=True):
-        shown = [str(values[place]) for place in np.unique(places_on_axis)]
+    for (name, values), on_axis in zip(experiment.axes.items(), indices, strict=True):
+        shown = [str(values[index]) for index in np.unique(on_axis)]
         if len(shown) > 4:
             shown = [f"{shown[0]} to {shown[-1]} ({len(shown)} values)"]
         parts.append(f"{name} {', '.join(shown)}")
@@ -105,31 +106,31 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
 def _depends_on_others(claim: Claim, group: Group, source: Source, runs: Selection) -> bool:
     """Whether a claim's value changes if all runs that are not in `runs` have other outcomes.
 
-    They are replaced twice, by random numbers; once as if the runs never learned, once as if they
-    learned at once, because one replacement alone may happen to give the same value.
+    These outcomes are replaced twice: by those of runs that never learn, and by those of runs that
+    learn at once, because one replacement alone may happen to give the same value.
     """
     for success in (False, True):
         evidence = Evidence(Altered(source, runs, success))
         try:
             with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
-                again = next(one for one in group(evidence) if one.name == claim.name)
+                altered = next(each for each in group(evidence) if each.name == claim.name)
         except (ArithmeticError, LookupError, ValueError, StopIteration):
             return True  # the claim cannot be computed from the replaced outcomes
-        if not np.array_equal(again.estimate.value, claim.estimate.value, equal_nan=True):
+        if not np.array_equal(altered.estimate.value, claim.estimate.value, equal_nan=True):
             return True
     return False
 
 
 @dataclass(frozen=True)
 class Altered:
-    """Source of outcomes in which all runs that are not in `kept` learn at once or never."""
+    """Source of outcomes in which all runs that are not in `kept` are altered (`AlteredRuns`)."""
 
     source: Source
     kept: Selection
     success: bool  # whether the runs that are not kept learn
 
     def runs(self, experiment: Experiment) -> Runs:
-        """An experiment's runs, altered if not in `kept`."""
+        """The runs of an experiment, altered if not in `kept`."""
         kept = self.kept.get(experiment.name, np.zeros(experiment.num_runs, bool))
         return AlteredRuns(self.source.runs(experiment), kept, self.success)
 
@@ -141,7 +142,7 @@ class AlteredRuns:
     runs: Runs
     kept: NDArray[np.bool_]
     """Whether each run keeps its outcomes, [runs]."""
-    success: bool  # whether the runs that are not kept learn
+    success: bool  # whether the altered runs learn
 
     @property
     def configs(self) -> Sequence[TrainConfig]:
@@ -150,21 +151,21 @@ class AlteredRuns:
 
     def outcomes(self, indices: NDArray[np.intp]) -> NDArray[np.void]:
         """Outcomes of the runs with these indices, altered if not kept."""
-        found = self.runs.outcomes(indices).copy()
+        outcomes = self.runs.outcomes(indices).copy()
         changed = ~self.kept[indices]
         for name in FIELDS:
-            found[name][changed] = self._random(found[changed].shape)
-        found["time"][changed] = 1.0 if self.success else np.inf
-        found["learned"][changed] = self.success
-        found["collapsed"][changed] = not self.success
-        return found
+            outcomes[name][changed] = self._random(outcomes[changed].shape)
+        outcomes["time"][changed] = 1.0 if self.success else np.inf
+        outcomes["learned"][changed] = self.success
+        outcomes["collapsed"][changed] = not self.success
+        return outcomes
 
     def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
         """The curve `name` of the runs with these indices, random if not kept."""
-        found = self.runs.curve(name, indices).copy()
+        curves = self.runs.curve(name, indices).copy()
         changed = ~self.kept[indices]
-        found[changed] = self._random(found[changed].shape)
-        return found
+        curves[changed] = self._random(curves[changed].shape)
+        return curves
 
     def history(self, indices: NDArray[np.intp]) -> History:
         """The history of the runs with these indices, unaltered: no claim reads it."""

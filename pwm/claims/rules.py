@@ -45,13 +45,13 @@ SCORES: Mapping[str, Band] = {
 }
 """Bands of mean success over the twelve conditions, by method."""
 SOLVING: Mapping[float, Band] = {0.9: (0.0, 0.75), 0.95: (0.0, 0.6)}
-"""Bands of the fraction of runs that end above a level of reward: fewer than learn at best."""
+"""Bands of the fraction of runs that end above a level of reward, by level."""
 LEADING: Mapping[tuple[str, str], Band] = {
     ("standardised 100", "centred per-loss"): (0.02, 0.2),
     ("centred per-loss", "centred 100"): (-0.05, 0.05),
 }
-"""Bands of the fraction that ends above 0.9 with one method, minus that with another: the
-first pair differs, the second is tied."""
+"""Bands of the fraction of runs that end above a reward of 0.9 with one method, less that with
+another: the first pair differs, the second is tied."""
 GAINING = ("0", "1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 GAINS: Mapping[str, Band] = {
     **dict.fromkeys(GAINING, (0.2, 0.7)),
@@ -59,7 +59,7 @@ GAINS: Mapping[str, Band] = {
 }
 """Bands of the gain in mean success by centring, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
-"""Bands of the mean success of the best method, "centred per-loss", minus that of another."""
+"""Bands of the mean success of the best method, "centred per-loss", less that of another."""
 FAILURES: Mapping[str, Band] = {
     "centred per-loss": (0, 0),
     "centred equal": (0, 0),
@@ -127,9 +127,10 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         )
     yield from _carried_claims(comparison)
     for name, band in LONGEST.items():
+        verdict = ", predicted to be at most one half, wrongly" if name != "centred 100" else ""
         yield Claim(
             name=f"rules-longest-{slug(name)}",
-            says=f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes",
+            says=f"{name}, 240 steps, learning rate 0.005: success after 8,000 episodes{verdict}",
             estimate=comparison.success(name, "240 steps, 0.005"),
             band=band,
             experiments=COMPARED,
@@ -141,7 +142,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0.7, 1),
         experiments=COMPARED,
     )
-    # The experiment `brake` tests whether a heavy critic only shortens the shared network's steps.
+    # One prediction, that a heavy critic only slows the shared network, is tested by `brake`.
     predictions = [*judged_rules(comparison), judged_brake(evidence.of("brake"))]
     verdicts = [prediction.verdict for prediction in predictions]
     for verdict, band in VERDICTS.items():
@@ -156,7 +157,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _score_claims(comparison: Comparison) -> Iterator[Claim]:
-    """Yields claims about mean success, gains by centring, differences from the best, and ties."""
+    """Yields claims about mean success, gains by centring, high rewards, and the best method."""
     for name, band in SCORES.items():
         yield Claim(
             name=f"rules-score-{slug(name)}",
@@ -187,7 +188,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     for (one, other), band in LEADING.items():
         yield Claim(
             name=f"rules-above-lead-{slug(one)}",
-            says=f"{one} less {other}: fraction that ends above a reward of 0.9",
+            says=f"{one} less {other}: fraction that ends above a reward of 0.9, twelve conditions",
             estimate=comparison.ending_above(0.9).difference(one, other),
             band=band,
             experiments=COMPARED,
@@ -196,7 +197,8 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     for name, band in BEHIND.items():
         yield Claim(
             name=f"rules-behind-{slug(name)}",
-            says=f"{name}: mean success over the twelve conditions, lost to the best method",
+            says=f"{name}: mean success over the twelve conditions, subtracted from that of the "
+            "best method",
             estimate=comparison.difference(best, name),
             band=band,
             experiments=COMPARED,
@@ -204,7 +206,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
     tied = [name for name in comparison.methods if name != best and comparison.tied(best, name)]
     yield Claim(
         name="rules-tied",
-        says=f"methods tied with the best, {best}",
+        says=f"methods tied with the best by mean success over the twelve conditions, {best}",
         estimate=Estimate(len(tied)),
         band=(1, 1),
         experiments=COMPARED,
@@ -217,7 +219,7 @@ def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
     for name, band in CARRIED.items():
         yield Claim(
             name=f"rules-carried-{slug(name)}",
-            says=f"{name}, state carried: success",
+            says=f"{name}, state carried, 60 steps, learning rate 0.002: success",
             estimate=comparison.success(name, "carried"),
             band=band,
             experiments=COMPARED,
@@ -233,7 +235,8 @@ def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
         )
     yield Claim(
         name="rules-uncarried-lead",
-        says="eleven conditions without a carried state: centred 100 less centred per-loss",
+        says="mean success over the eleven conditions without a carried state: centred 100 less "
+        "centred per-loss",
         estimate=comparison.difference("centred 100", "centred per-loss", *others),
         band=(-0.01, 0.1),
         experiments=COMPARED,
