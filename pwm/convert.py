@@ -68,8 +68,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         needing = [name for name in libraries if CONVENTIONS[name].needs_steps]
         accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
         require(steps is not None or not needing, "episode_length", "(none)", accepted)
-        steps = steps or 1  # without a length, nothing depends on it
-        lines = _to_all(source, weight, steps) if to is None else _to_one(source, to, weight, steps)
+        # Without a length, no converted weight depends on it.
+        lines = (
+            _to_all(source, weight, steps or 1)
+            if to is None
+            else _to_one(source, to, weight, steps)
+        )
         for line in lines:
             say(line)
 
@@ -81,14 +85,16 @@ def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
         yield f"{name:<26}{converted:<10.3g}{_default(convention)}"
 
 
-def _to_one(source: str, to: str, weight: float, steps: int) -> Iterator[str]:
+def _to_one(source: str, to: str, weight: float, steps: int | None) -> Iterator[str]:
     """Yields the output lines: the converted weight, both libraries' losses, and caveats."""
-    converted = convert_weight(weight, steps, source=source, to=to)
+    converted = convert_weight(weight, steps or 1, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
     for name, weight_there in ((source, weight), (to, converted)):
         yield f"  {name:<{width}}  {formula(CONVENTIONS[name], weight_there)}"
-    error_weight = ratio(weight, source, steps)  # the same in both: this defines the conversion
+    error_weight = ratio(
+        weight, source, steps or 1
+    )  # the same in both: this defines the conversion
     yield (
         f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
         "term."
@@ -110,11 +116,15 @@ def _default(convention: Convention) -> str:
     return f"{convention.parameter}, {convention.weight:g} {convention.usual}"
 
 
-def _caveats_of_pair(source: str, to: str, steps: int) -> Iterator[str]:
-    """Yields differences between two libraries that the converted weight does not cover."""
+def _caveats_of_pair(source: str, to: str, steps: int | None) -> Iterator[str]:
+    """Yields differences between two libraries that the converted weight does not cover.
+
+    `steps` is the number of steps per update, None if it was not given.
+    """
     first, second = CONVENTIONS[source], CONVENTIONS[to]
-    if first.policy != second.policy and steps > 1:
-        change = f"1/{steps} of" if first.policy == "sum" else f"{steps} times"
+    if first.policy != second.policy and steps != 1:
+        length = "T" if steps is None else steps
+        change = f"1/{length} of" if first.policy == "sum" else f"{length} times"
         yield (
             f"{to}: the gradient is {change} that in {source}; RMSprop and Adam do not see it, SGD "
             "and a limit on the gradient's norm do."

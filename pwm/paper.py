@@ -16,7 +16,7 @@ from pathlib import Path
 
 import typst
 
-from pwm.core.errors import InputError
+from pwm.core.errors import InputError, require
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_if_changed
 from pwm.io.inherited import say
@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.paper", "Compiles the paper to PDF.", argv)
     with errors_in_one_line():
         pdf = compile_paper(arguments.folder)
+        require(not arguments.out.is_dir(), "out", arguments.out, "a file, not a folder")
         with folder_errors("out", arguments.out):
             written = write_if_changed(arguments.out, pdf)
         say(f"{arguments.out}: {'written' if written else 'unchanged'}.")

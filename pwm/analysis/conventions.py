@@ -37,7 +37,7 @@ FILE = Path(__file__).with_suffix(".toml")
 
 @dataclass(frozen=True, kw_only=True)
 class Convention:
-    """Loss of one algorithm of a library, with the library's default settings."""
+    """Loss of one algorithm of a library, or of the notes, with its usual settings."""
 
     repository: str  # owner and name on GitHub
     file: str  # path in the repository of the file that defines the loss

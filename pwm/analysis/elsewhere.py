@@ -106,7 +106,10 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
-    """Episodes that a run takes to learn, given the causes that slow it; RMSprop or Adam only."""
+    """Predicted episodes to learn, given the causes that slow a run.
+
+    The optimiser must be RMSprop or Adam, and an episode 15 or 60 steps long.
+    """
     batch = run.episodes_per_update
     reference_updates = int(TIMES[run.task.num_steps] - LAG)  # of one episode each (see `Causes`)
     # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.

@@ -142,7 +142,10 @@ def _typed(row: dict[str, str], types: dict[str, Any]) -> dict[str, Any]:
 
 
 def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) -> str:
-    """Text of a file for `read_outcomes`: `versions`, then one or more outcomes as CSV, by run."""
+    """Text of a file for `read_outcomes`: the line `versions`, then CSV, one row per outcome.
+
+    Rows are sorted by run; there must be at least one.
+    """
     rows = []
     for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
         results = asdict(outcome)

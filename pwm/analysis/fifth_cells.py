@@ -69,7 +69,10 @@ def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) ->
 
 
 def median_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn of runs that differ only in their seeds: [1 + resamples]."""
+    """Median number of episodes to learn, over runs that differ only in seed: [1 + resamples].
+
+    It is inf where fewer than half of the seeds learned.
+    """
     return resampled_medians(runs.time.ravel())  # (S,)
 
 

@@ -208,11 +208,12 @@ class Outcomes:
         return self._runs.history(self._curve_indices())
 
     def curve(self, name: str) -> NDArray[np.float32]:
-        """The curve `name`: [..., windows], or [..., probes] for diagnostics at chosen episodes.
+        """Metric or diagnostic `name`: [..., windows], or [..., probes] if measured at `probe_at`.
 
         Raises:
             ValueError: the runs differ in `num_episodes` or in `log_every`.
             InputError: a run is not in the store, or the curve is not published.
+            KeyError: the stored runs do not all have this curve.
         """
         curve = self._runs.curve(name, self._curve_indices())
         return curve.reshape(*self._indices.shape, curve.shape[1])

@@ -128,7 +128,10 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 
 
 def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
-    """Cell of the given runs, with slowdowns predicted by the law of the climb and its rivals."""
+    """Cell of runs with trials of 3 steps, with slowdowns predicted by the law of the climb.
+
+    For a detached baseline, the law's rivals predict them too.
+    """
     run = runs.base
     return Cell(
         condition=f"{run.task.episode_length}",

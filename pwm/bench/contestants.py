@@ -59,7 +59,7 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
-    """A JAX population on one core, and one per core; arguments as for `contestants`."""
+    """JAX contestants: one population, and one per core; arguments as for `contestants`."""
     episodes = max(JAX_STEPS // run.task.episode_length, 1)
     on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
     on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))

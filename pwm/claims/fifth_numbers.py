@@ -62,11 +62,12 @@ def _settings() -> dict[str, Number]:
 
 
 def _batch_slowdown(weight: float, steps: int, batch: int) -> float:
-    """Slowdown by the leak, with `steps` per episode and `batch` episodes per update.
+    """Slowdown caused by the leak, at a critic weight, with `batch` episodes per update.
 
-    RMSprop divides the mean gradient μ by its root mean square, sqrt(μ² + (1 + b²) s² / batch),
-    where s is the noise of one episode's gradient and b the leak's bias over the return's standard
-    deviation. The slowdown is this root over the root at b = 0: sqrt(1 + b² / (1 + batch μ² / s²)).
+    RMSprop divides the mean gradient μ by the root mean square, sqrt(μ² + (1 + b²) s² / batch),
+    where s is the standard deviation of one episode's gradient without the leak, and b the leak's
+    bias over the return's standard deviation. The slowdown is this root over the root at b = 0:
+    sqrt(1 + b² / (1 + batch μ² / s²)). Trials have 3 steps.
     """
     bias = noise_weight(steps, trial_length=3) / weight
     return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))  # the constant is μ² / s²

@@ -1,8 +1,8 @@
-"""Claims about the policy's gradient, its share in the trunk and its noise, and about an identity.
+"""Claims about the policy's gradient, and about an identity between policy and value loss.
 
-The trunk is the part of the network that policy and critic share. Gradients were measured in
-windows of training; a curve has one number per window. The identity says that minus the policy loss
-equals an expression in the value loss (`pwm.analysis.theory.advantage_log_prob`).
+The trunk is the part of the network that policy and critic share. Gradients were measured at the
+end of each window of training; a curve has one number per window. The identity is
+`pwm.analysis.theory.advantage_log_prob`.
 """
 
 from __future__ import annotations

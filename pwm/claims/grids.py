@@ -111,7 +111,7 @@ def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
 
 
 def _fixed(field: str, value: Any) -> str:
-    """Describes a fixed field by its name and value, or by its name alone if it is True."""
+    """Describes a field that does not vary: "60 steps", "discount 0.95" or, if true, its name."""
     if field in COUNTED:
         return f"{value:,} {WORDS[field]}"
     name = field.replace("_", " ")

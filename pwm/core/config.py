@@ -73,7 +73,7 @@ class TrainConfig:
         require_between("momentum_decay", self.momentum_decay, 0, MOST_DECAY)
         require_between("epsilon", self.epsilon, 1 / LARGEST, LARGEST)  # steps divide by it
         if self.loss.balance == "uncertainty":
-            accepted = "rmsprop with uncertainty, which learns its weight by it"
+            accepted = "rmsprop with uncertainty, a rule whose weight is learned by RMSprop"
             require(self.optimizer == "rmsprop", "optimizer", self.optimizer, accepted)
         require_integer("num_episodes", self.num_episodes, 1)
         require_integer("log_every", self.log_every, 1)

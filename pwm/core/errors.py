@@ -1,4 +1,4 @@
-"""Exceptions for invalid input, which commands print on one line."""
+"""Exceptions for invalid input, which commands print on one line, and checks that raise them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def start_experiments() -> Iterator[Experiment]:
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"centred-{rate:g}",
-            f"the grid of weight-{rate:g}, with centred returns",
+            f"part of the grid of weight-{rate:g}, with centred returns",
             weights=DECADES,
             learning_rate=rate,
             num_episodes=episodes,
@@ -35,7 +35,7 @@ def start_experiments() -> Iterator[Experiment]:
     )
     yield grid(
         "centred-learning-rate",
-        "the grid of learning-rate, with centred returns",
+        "part of the grid of learning-rate, detached, with centred returns",
         num_episodes=10_000,
         weights=(1.0, 100.0),
         baseline="detached",
@@ -56,7 +56,7 @@ def start_experiments() -> Iterator[Experiment]:
     yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
     for trial_length in (2, 4, 6):
         task: dict[str, Any] = {"episode_length": 5 * trial_length, "trial_length": trial_length}
-        about = "the grid of start-mean, with shorter or longer trials, five per episode"
+        about = "start-mean at weight 0.1, with shorter or longer trials, five per episode"
         yield grid(f"start-mean-trial-{trial_length}", about, (0.1,), **task, **mean)
         about = "the grid of start-fixed-point, with shorter or longer trials, five per episode"
         yield grid(f"start-fixed-point-trial-{trial_length}", about, **task, **fixed_point)
@@ -68,7 +68,8 @@ def start_experiments() -> Iterator[Experiment]:
         episode_length=60,
         critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
     )
-    # Probes of the agent while the critic's values rise to the mean return
+    # Probes of the agent while the critic's values rise to the mean return. Despite its name,
+    # climb-raw has both raw and centred returns; its critics start at zero.
     from_zero: dict[str, Any] = {"returns": ("raw", "centred")}
     for name, fields in (("raw", from_zero), ("start", {"critic_start": "mean"})):
         yield grid(
@@ -97,7 +98,7 @@ def start_experiments() -> Iterator[Experiment]:
     )
     yield grid(
         "head-leak",
-        "the leak into the value head alone, from its fixed point or with centred returns",
+        "the leak into the value head alone, from 0 or its fixed point, raw or centred",
         weights=(0.2, 0.5, 1.0, 5.0),
         baseline="attached_head",
         returns=("raw", "centred"),

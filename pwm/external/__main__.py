@@ -1,7 +1,8 @@
 """`python -m pwm.external`: trains other people's code at many critic weights.
 
-It trains unmodified agents of Stable-Baselines3 on the task and, on CartPole, reimplemented public
-training loops whose policy loss also trains the critic. Two files keep the outcomes of all runs.
+It trains unmodified agents of Stable-Baselines3 and sb3-contrib on the task and, on CartPole,
+reimplemented public training loops whose policy loss also trains the critic, as they are and
+detached. Two files keep the outcomes of all runs.
 """
 
 from __future__ import annotations

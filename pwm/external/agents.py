@@ -78,9 +78,11 @@ class SharedTrunk(BaseFeaturesExtractor):
 
 
 class UntilLearned(BaseCallback):
-    """Ends training once the last 500 episodes meet the criterion for having learned the task.
+    """Callback that ends training once the last 500 episodes meet the criterion for having learned.
 
-    `rewarded` has the fraction of trials rewarded per episode; the environments append to it.
+    Args:
+        task: the task; `pwm.analysis.learning` defines its criterion.
+        rewarded: fraction of trials rewarded in each episode; the environments append to it.
     """
 
     def __init__(self, task: TaskConfig, rewarded: list[float]) -> None:

@@ -8,9 +8,10 @@ without the critic weight. These functions have the same arguments:
 - `targets`: returns, which the critic is trained to predict;
 - `baseline`: subtracted from the targets to give the advantages: the values, as in the source, or
   the detached values, through which the policy loss does not train the critic;
-- `played`: 1 for a step of the episode, 0 for one after its end.
+- `played`: 1 for a step of an episode, 0 for one after its end.
 
-All arguments are [..., steps], and the losses are [...].
+All arguments are [..., steps], and the losses are [...]. The steps are those of an update; if it
+has several episodes, they are concatenated.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def reinforce_losses(
 ) -> Losses:
     """Losses of TF-Agents' REINFORCE, summed over steps; advantages are standardised.
 
-    Gradients flow through the mean and the standard deviation of the advantages.
+    Their mean and standard deviation are over all steps of the update; gradients flow through both.
     """
     advantages = standardised(targets - baseline, played)
     policy = -(log_probs * advantages * played).sum(-1)

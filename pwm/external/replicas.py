@@ -166,7 +166,7 @@ class Replicas:
         return torch.tensor(self._poles.states.reshape(*self._over.shape, 4), dtype=torch.float32)
 
     def _update(self, states: Tensor, actions: Tensor, played: Tensor) -> None:
-        """Updates all parameters from the steps that `_play` returned."""
+        """Updates all parameters from the steps that `_play` returned; adds to `_step_sums`."""
         goes_on = torch.tensor(~self._over)  # whether each episode goes on, [R, E]
         with torch.no_grad():
             last_values = self._networks.values(states[:, :, -1]) * goes_on

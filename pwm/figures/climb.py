@@ -39,7 +39,7 @@ HEADING = ("panel", "series", "critic_weight", "x", "value", "low", "high")
 
 
 def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of saturation, value and slowdown, for critics with different starts."""
+    """Figure and table of saturated units, value minus fixed point, and slowdown, by start."""
     table: Table = [HEADING]
     figure = Figure(figsize=(WIDTH, 2.2), layout="constrained")
     *diagnostic_axes, slowdown_axes = figure.subplots(1, 3)

@@ -148,7 +148,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
 def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     """Plots slowdowns of attached critics with normalised advantages; returns the table's rows.
 
-    Solid lines are the law's predictions; dotted ones are those without normalisation.
+    Solid lines are the law's predictions; dotted lines, its predictions without normalisation.
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")

@@ -64,7 +64,8 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
     The panels show separate LSTMs for policy and critic; no leak, but its bias added to the
     baseline by hand; and a leak into the trunk or the value head alone. Dashed lines are predicted
-    by the law. The dotted line counts seeds that learned at any time, even if not at the end.
+    by the law. The dotted line counts seeds that learned at any time, even if not at the end, with
+    the leak into the value head.
     """
     table: Table = [("panel", "series", *SUCCESS)]
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")

@@ -113,7 +113,10 @@ class Episodes(NamedTuple):
 
 
 class ProbedEpisode(NamedTuple):
-    """One episode of each replica; gradients and trajectories are outputs."""
+    """One episode of each replica, played to measure gradients without training.
+
+    All fields but the random draws are outputs. R and P are as in `Population`.
+    """
 
     episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)

@@ -86,7 +86,7 @@ def exp(x: Lanes) -> Lanes:
 
 @compiled
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow."""
+    """Logistic function, 1 / (1 + exp(-x)), computed from exp(-|x|), which cannot overflow."""
     power = exp(number_of(bits_of(x) | SIGN_BIT))
     return choose(x >= ZERO, ONE, power) / (ONE + power)
 

@@ -85,7 +85,7 @@ class Forgiving:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> None:
-        """Writes and flushes text, or discards it if the stream cannot be written to."""
+        """Writes and flushes text; if this fails, discards it and everything written later."""
         try:
             self._stream.write(text)
             self._stream.flush()

@@ -37,7 +37,7 @@ def typed_command() -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, object]:
-    """The part of the provenance that is the same throughout a process; unknown values are None."""
+    """The part of the provenance that is read once per process; an unknown commit is None."""
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pwm.analysis.published import Published
+from pwm.core.errors import require
 from pwm.io.cli import PublishedPath, errors_in_one_line, parse
 from pwm.io.errors import require_file
 from pwm.io.files import folder_errors, write_if_changed
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.page", about, argv)
     with errors_in_one_line():
         content = page(different_runs(Published.read(arguments.published)))
+        require(not arguments.out.is_dir(), "out", arguments.out, "a file, not a folder")
         with folder_errors("out", arguments.out):
             written = write_if_changed(arguments.out, content)
         size = len(content) / 1e6

@@ -105,7 +105,8 @@ class Experiment:
         if "seed" in axes:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         if "probe_at" in axes:
-            axes["probe_at"] = [_probes_within_smoke(at) for at in axes["probe_at"]]
+            within = [_probes_within_smoke(at) for at in axes["probe_at"]]
+            axes["probe_at"] = list(dict.fromkeys(within))  # without repeated values
         # Every run must train for a whole number of updates.
         multiple = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
         num_episodes = ceil(SMOKE_EPISODES / multiple) * multiple

@@ -11,7 +11,7 @@ from pwm.runs.experiment import Experiment
 
 
 def experiments_in(path: Path) -> dict[str, Experiment]:
-    """Runs a Python file and returns the experiments that it defines at top level, by name.
+    """Runs a Python file and returns the experiments that its top-level variables hold, by name.
 
     Raises:
         InputError: the file does not exist, raises an exception, defines no experiment, or
@@ -24,7 +24,7 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
         accepted = f"a Python file that runs ({_place(path, error)}{_message(error)})"
         raise InputError("grid", path, accepted) from error
     experiments = [value for value in defined.values() if isinstance(value, Experiment)]
-    accepted = "a Python file that defines an Experiment(...) at top level"
+    accepted = "a Python file with a top-level variable that holds an Experiment(...)"
     require(len(experiments) > 0, "grid", path, accepted)
     by_name = {item.name: item for item in experiments}
     for item in experiments:

@@ -56,7 +56,8 @@ class Shard:
     def content(self) -> str:
         """Everything that determines the shard's history, as JSON.
 
-        Any change to this text changes the key, and with it the names of all stored files.
+        The text is stored in the shard's files, and `shard_of` rebuilds the shard from it. Any
+        change to it changes the key, and with it the names of all stored files.
         """
         setting = identity(self.setting)
         members = {}

@@ -148,7 +148,7 @@ class SlurmExecutor(Executor):
             self._jobs |= dict(zip(calls, jobs, strict=True))
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
-        """Ends a job's future with the error, or with the result None if there is no error."""
+        """Completes a job's future: with the error or, if there is none, with the result None."""
         with self._lock:
             del self._jobs[future]
         if error is None:

@@ -124,8 +124,8 @@ def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
 def serve(lifeline: Connection) -> None:
     """Prepares a worker process to stop when its parent stops, or on SIGTERM.
 
-    When the parent closes its end of the pipe `lifeline`, training stops at a checkpoint; when the
-    parent exits, this process exits too.
+    When the parent closes its end of the pipe `lifeline`, training stops at a checkpoint. When the
+    parent exits, or on SIGTERM, this process also exits, after the checkpoint.
     """
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     # The handler runs in the main thread, which may hold `_busy`; so another thread waits for it.

@@ -60,8 +60,8 @@ def check_leak(
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor by which `value_loss` is multiplied in the loss that is minimised.
-        steps: T, steps per episode, to report the weight next to a policy loss summed over an
-            episode; by default, all steps of the losses.
+        steps: T, steps per episode, if the losses cover several episodes: the report gives the
+            weight for a policy loss summed over T steps. By default, all steps of the losses.
     Raises:
         ArgumentError: a loss is not a scalar that requires a gradient, `backward` has been called,
             or `weight` or `steps` is out of range.
@@ -172,15 +172,15 @@ def _by_network(
 def _cost(
     policy_loss: Tensor, values: list[Tensor], term: ValueTerm | None, normalised: bool | None
 ) -> Cost | None:
-    """Bias and slowdown caused by a leak into the whole critic; None if they cannot be estimated.
+    """Estimates the bias and slowdown caused by a leak that reaches all parameters of the critic.
 
     At the fixed point, the gradients of policy loss and value loss with respect to each value
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
     gradient of the policy loss, divided by this curvature.
 
-    `normalised` says whether the advantages are normalised, or is None if unknown; `term` is the
-    value loss. There is no estimate if either is None, if the leak is not through `values`, or if
-    the value loss is linear in some step's error, as Huber's is in large ones: it is unknown then.
+    `term` is the value loss, and `normalised` says whether advantages are normalised; both are None
+    if unknown, and then so is the cost. It is also None if the policy loss does not depend on the
+    `values`, or if the value loss is linear in a step's error, as Huber's is for large errors.
     """
     if term is None or normalised is None or not torch.equal(term.known, term.used):
         return None

@@ -1,4 +1,4 @@
-"""Reductions (sum or mean over steps) and relative weight of two losses, from their gradients."""
+"""Finds how policy and value loss are reduced (sum or mean) and weighted, from their gradients."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Losses:
         }
 
     def _weight_text(self) -> str:
-        """The critic weight in words."""
-        if self.weight is None:
+        """The critic weight in words; for normalised advantages, next to a mean policy loss."""
+        if self.weight is None:  # otherwise, `normalised` and `weight_of_means` are known too
             return UNKNOWN
         if not self.normalised:
             summed = f"{self.weight:.3g} for a mean squared error next to a summed policy loss"
@@ -203,7 +203,7 @@ def describe_reduction(factor: float, shape: Sequence[int]) -> str:
     candidates = [(factor * divisor, name) for name, divisor in divisors.items()]
 
     def preference(candidate: tuple[float, str]) -> tuple[bool, float]:
-        """Sort key: coefficients within 2% of 1 or ½ come first; of equals, those closer to 1."""
+        """Sort key: coefficients within 2% of 1 or ½ first, then the smallest |log coefficient|."""
         coefficient, _ = candidate
         is_usual = any(abs(coefficient / usual - 1) < 0.02 for usual in (1, 0.5))
         return not is_usual, abs(log(abs(coefficient)))

@@ -1,7 +1,7 @@
 """The optimisers of `TrainConfig.optimizer`, as in PyTorch, for R replicas.
 
-With gradient g, learning rate η, decays β₁ (`momentum_decay`) and β₂ (`square_decay`) and ε, a
-parameter's step at update t, from 1, is
+With gradient g, learning rate η, `momentum_decay` β₁, `square_decay` β₂ and `epsilon` ε, a
+parameter's step at update t = 1, 2, ... is
 
     sgd       -η g
     rmsprop   -η g / (√s + ε),   s ← β₂ s + (1 - β₂) g²

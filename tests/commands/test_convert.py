@@ -88,6 +88,17 @@ def test_what_no_weight_makes_up_for_is_said(
         assert caveat not in capsys.readouterr().out
 
 
+def test_without_a_length_the_gradients_size_depends_on_t(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    caveats = []
+    for flags in ("", " --episode-length 60", " --episode-length 1"):
+        main(shlex.split("--from rllib-a3c --to stable-baselines3-a2c" + flags))
+        caveats.append("the gradient is 1/" in (out := capsys.readouterr().out))
+        assert ("the gradient is 1/T of that in rllib-a3c" in out) == (flags == "")
+    assert caveats == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -178,3 +178,5 @@ def test_an_output_that_cannot_be_written_is_refused(
 ) -> None:
     out = small / "numbers.json" / "paper.pdf"
     assert_refused(main, ["--folder", str(small), "--out", str(out)], capsys, "--out")
+    message = f"--out {small}: expected a file, not a folder"
+    assert_refused(main, ["--folder", str(small), "--out", str(small)], capsys, message)

@@ -128,6 +128,8 @@ def test_the_smoke_size_probes_within_its_budget() -> None:
     assert experiment(GRID, base).sized("smoke").base.probe_at == (0, 200)
     scheduled = experiment({"probe_at": ((5, 900), (7,)), **GRID}, base)
     assert scheduled.sized("smoke").axes["probe_at"] == ((5,), (7,))
+    late = experiment({"probe_at": ((0, 900), (0, 1000)), **GRID}, base)
+    assert late.sized("smoke").axes["probe_at"] == ((0,),)  # not twice
 
 
 def test_axes_are_validated_together() -> None:

@@ -77,7 +77,7 @@ def test_an_error_in_the_file_is_refused_by_its_line(
 def test_a_file_without_an_experiment_is_refused(tmp_path: Path) -> None:
     for source in ("", IMPORT, "experiments = []\n"):
         refused = refusal(written(tmp_path, source))
-        assert refused == "a Python file that defines an Experiment(...) at top level"
+        assert refused == "a Python file with a top-level variable that holds an Experiment(...)"
 
 
 def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
