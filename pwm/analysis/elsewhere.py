@@ -126,7 +126,7 @@ def _time(causes: Causes, run: TrainConfig) -> float:
 
 @cache
 def _causes(run: TrainConfig) -> Causes:
-    """Causes of slow learning in a run, according to the law."""
+    """Causes of slow learning in a run with RMSprop or Adam, according to the law."""
     if run.loss.normalise_advantages:
         return _normalised_causes(run)
     setting = _climb_setting(run)

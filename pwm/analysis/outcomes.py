@@ -93,7 +93,10 @@ class Outcomes:
     def of(
         cls, experiment: Experiment, source: Store | Source, note: Note | None = None
     ) -> Outcomes:
-        """The stored or published runs of an experiment, with the axes of its grid."""
+        """The stored or published runs of an experiment, with the axes of its grid.
+
+        Outcomes are read when they are used: a run that is not stored is an error only then.
+        """
         if isinstance(source, Store):
             runs: Runs = StoredRuns(source, plan(experiment))
         else:

@@ -64,7 +64,7 @@ def fitted_law() -> Law:
 
 
 def learned_when_slowed(
-    weights: Sequence[float], times: NDArray[np.float64], budget: int, noise: float
+    weights: Sequence[float], times: NDArray[np.float64], budget: int, noise_weight: float
 ) -> NDArray[np.bool_]:
     """Predicts from detached runs which seeds learn with an attached baseline.
 
@@ -74,9 +74,9 @@ def learned_when_slowed(
         weights: critic weights, [W].
         times: episodes until each detached run learned, inf if never, [W, S].
         budget: episodes per run.
-        noise: critic weight at which the leak slows learning by a factor of sqrt(2).
+        noise_weight: critic weight at which the leak slows learning by a factor of sqrt(2).
     Returns:
         Whether each seed learns, [W, S].
     """
-    slowdowns = np.array([slowdown(bias=noise / weight) for weight in weights])  # (W,)
+    slowdowns = np.array([slowdown(bias=noise_weight / weight) for weight in weights])  # (W,)
     return np.asarray(times * slowdowns[:, None] <= budget)

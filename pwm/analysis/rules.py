@@ -174,7 +174,7 @@ class Comparison:
         num_seeds = self.learned.shape[-1]
         seeds = resampled(num_seeds)  # (1 + resamples, S)
         num_learned = self.learned[:, indices][..., seeds].sum(axis=-1)  # (M, C, 1 + resamples)
-        # At most S seeds learn in the worst condition, so it only breaks ties between equal sums.
+        # The lowest count is at most S, so adding it only breaks ties between equal sums.
         return np.asarray(num_learned.sum(axis=1) * (num_seeds + 1) + num_learned.min(axis=1))
 
 

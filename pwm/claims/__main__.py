@@ -119,6 +119,9 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
 
     Leaves out claims that need an experiment in `incomplete`, as runs of these are missing. Returns
     whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
+
+    Raises:
+        InputError: runs are missing, without `--check`.
     """
     path = arguments.out or published(NUMBERS)
     named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # no name stands for all

@@ -39,7 +39,10 @@ BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 
 def foreign_numbers() -> dict[str, Number]:
-    """Returns `foreign.*` by name: weights, seeds that learned, and counts of verdicts."""
+    """Returns all numbers `foreign.*` of the paper by name.
+
+    They are the critic weights, how many seeds learned, and how many predictions were right.
+    """
     entries: dict[str, Number] = {}
     for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
         entries[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}

@@ -1,6 +1,7 @@
 """The law of the climb in other settings: other optimisers, returns, batches and losses.
 
-All panels but the last show cells of the fifth set of predictions. A cell is the runs of one
+All panels but the last show cells of the fifth set of predictions; that of batches also shows
+light critics. A cell is the runs of one
 condition (a group of `pwm.experiments.fifth` and the steps per episode), variant and critic weight;
 its slowdown is their median time to learn over that of the condition's light detached critic.
 """

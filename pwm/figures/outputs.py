@@ -78,7 +78,8 @@ def _with_source(
 ) -> tuple[str, bytes]:
     """One line on the origin of a table, and a CSV file of this line and the table.
 
-    The line names the function, the experiments that it read, their engine, and the table's hash.
+    The line names the function, the experiments that it read, their engine and version of the
+    training code, and the table's hash.
     """
     content = as_csv(table)
     source = (

@@ -81,7 +81,10 @@ class FusedEngine:
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
+        """Plays one episode of each replica, with the given losses and weights, without training.
+
+        Returns the gradient of its total loss, [R, P], and its trajectory.
+        """
         shape = (len(self.runs), len(self.work.row))  # (R, T)
         trajectory = Trajectory(
             log_probs=np.zeros(shape, np.float32),

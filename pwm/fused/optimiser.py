@@ -27,7 +27,10 @@ def advance_powers(rule: UpdateRule, population: Population, replica: int) -> No
 def step(
     rule: UpdateRule, population: Population, replica: int, state: int, gradient: Floats
 ) -> None:
-    """Takes one step against a gradient, (P,), with the replica's optimiser state `state`."""
+    """Takes one step against a gradient, (P,), with the replica's optimiser state of index `state`.
+
+    `advance_powers` must have been called for this update.
+    """
     rate = population.learning_rates[replica]
     trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all parameters
     parameters = population.parameters[replica]

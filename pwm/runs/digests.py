@@ -47,7 +47,7 @@ def trail_ends(num_windows: int) -> list[int]:
 
 
 def _beginning(history: History, num_windows: int) -> History:
-    """The first `num_windows` windows of a history, and the probes made up to their end."""
+    """The first `num_windows` windows of a history, and the probes until the last of them ends."""
     last_episode = history.episode[num_windows - 1]
     num_probes = int(np.searchsorted(history.probed, last_episode, side="right"))
     curves = {}
