@@ -25,9 +25,13 @@ from tqdm import tqdm
 
 from pwm.io.repository import REPOSITORY
 
-CORES = ("Prescott", "Nehalem", "SandyBridge", "Haswell", "SkylakeX", "Zen")
-"""OpenBLAS's sets of kernels for x86; it replaces any that the processor cannot run."""
 INSTRUCTIONS = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+AVX512 = any(name.startswith(("AVX512", "X86_V4")) for name in INSTRUCTIONS)
+CORES = (
+    *("Prescott", "Nehalem", "SandyBridge", "Haswell", "Zen"),
+    *(("SkylakeX",) if AVX512 else ()),
+)
+"""OpenBLAS's sets of kernels for x86, without SkylakeX where the processor lacks AVX-512."""
 NUMPY = {"NPY_DISABLE_CPU_FEATURES": " ".join(INSTRUCTIONS)}
 C_LIBRARY = {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4"}
 OLDEST = {"OPENBLAS_CORETYPE": CORES[0], **NUMPY, **C_LIBRARY}
