@@ -73,23 +73,24 @@ def play_episode(
     horizon = episode.rewards.shape[-1] if config.return_horizon == "trial" else rewards.shape[1]
     by_horizon = (-1, horizon)  # a row per trial or episode, so that returns end with it
 
-    def error(values: Tensor, in_target: Tensor) -> Tensor:
-        """A = G - v, scaled, [R, T], where the λ-returns G contain the values `in_target`."""
+    def targets(in_target: Tensor) -> Tensor:
+        """G in the units of v, [R, T]: λ-returns that contain the values `in_target`."""
         returns = bootstrapped_returns(
             rewards.reshape(by_horizon),
             scales.to_reward(in_target).reshape(by_horizon),
             config.discount,
             config.trace_decay,
         )
-        return (scales.from_reward(returns.reshape_as(rewards)) - values) / error_scale
+        return scales.from_reward(returns.reshape_as(rewards))
 
-    errors = error(raw_values, raw_values.detach())
-    advantages, head_advantages = errors, error(head_values, head_values.detach())
+    constant = targets(raw_values.detach())
+    errors = (constant - raw_values) / error_scale  # A = G - v, scaled
+    advantages, head_advantages = errors, (constant - head_values) / error_scale
     if config.leaking_targets:
         # With discount γ, ∂total/∂v_t gets a third term: the policy loss's gradient through earlier
         # targets, -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s).
-        advantages = error(raw_values, raw_values)
-        head_advantages = error(head_values, head_values)
+        advantages = (targets(raw_values) - raw_values) / error_scale
+        head_advantages = (targets(head_values) - head_values) / error_scale
     losses = episode_losses(
         log_probs=episode.log_probs.flatten(1),
         entropies=episode.entropies.flatten(1),
