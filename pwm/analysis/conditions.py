@@ -113,7 +113,7 @@ class Condition:
         return light_edges(self.runs.weights, self.predicted(rival), self.policy_factor)
 
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Absolute errors of predicted success rates, [W]; `predicted` says which runs learn, [W, S].
+        """Absolute errors of success rates, [W]; `predicted` says whether runs learn, [W, S].
 
         A run counts as a success if it meets the criterion at any time, as in `learned_if_slowed`.
         """

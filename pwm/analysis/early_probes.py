@@ -32,6 +32,6 @@ def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of `probed` runs after `episode` episodes, or else last before that: [S]."""
+    """Diagnostic `name` of `probed` runs, at the last probe within `episode` episodes: [S]."""
     last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, last].astype(np.float64)
