@@ -215,12 +215,12 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     """Positions of the critic before the first update and after each one: [num_episodes + 1].
 
     There is one update per episode. A parameter's expected gradient is proportional to the
-    remaining distance. The expected square is the square of this plus a variance over episodes. In
+    remaining distance. The expected square is the square of this plus `Setting.mean_variance`. In
     the trunk, the policy's gradient adds its own expected square, which grows with the distance:
     the expected squared score times the mean squared error.
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
-    variance, spread = setting.mean_variance, setting.spread
+    mean_variance, spread = setting.mean_variance, setting.spread
     # Mean growth of the error G - v if all values v fall by 1; below 1 if the targets G contain v
     pull = setting.targets.pull if setting.targets else 1.0
     squared_score = score_variance(setting.steps, setting.trial_length) * setting.initial_weight**2
@@ -233,7 +233,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
         climbed = head + units * head_weight * sum(states) / len(states)
         positions.append(Position(setting.start + copysign(climbed, distance), head, trunk))
         error = pull * (abs(distance) - climbed)
-        square = error**2 + variance
+        square = error**2 + mean_variance
         head += rate * head_stepper.step(error, square)  # its gradient's factor 2 w cancels
         factor = 2 * setting.critic_weight * head_weight  # from an error to the trunk's gradient
         policy_square = squared_score * (error**2 + spread**2)  # of the policy's gradient

@@ -115,7 +115,7 @@ class Condition:
     def errors(self, predicted: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Absolute errors of success rates, [W]; `predicted` says whether runs learn, [W, S].
 
-        A run, predicted or attached, is a success if it meets the criterion at any time.
+        A run counts as a success if it meets the criterion at any time, as in `learned_if_slowed`.
         """
         ever_learned = np.isfinite(self.attached.time)  # (W, S)
         return np.asarray(np.abs(predicted.mean(axis=-1) - ever_learned.mean(axis=-1)))

@@ -21,7 +21,7 @@ mean return ("mean"), or at 0 with centred returns ("centred")."""
 
 
 def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
-    """Detached runs with early probes: [1, S]; the first axis is the single value of `probe_at`."""
+    """Detached runs with early probes: [1, S]; the first axis, `probe_at`, has only one value."""
     name, fields = STARTS[start]
     return evidence.of(name).at(**fields, episode_length=steps, critic_weight=weight)
 
@@ -32,6 +32,6 @@ def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of runs returned by `probed`, at the last probe up to `episode`: [S]."""
+    """Diagnostic `name` of `probed` runs, at the last probe within `episode` episodes: [S]."""
     last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, last].astype(np.float64)

@@ -86,7 +86,7 @@ class Causes(NamedTuple):
 
 
 def predicted_time(run: TrainConfig) -> float:
-    """Episodes to learn by the law, at 15 or 60 steps; 1 for SGD: the law predicts no slowdown."""
+    """Episodes to learn by the law, at 15 or 60 steps; 1 for SGD, so that every slowdown is 1."""
     return 1.0 if run.optimizer == "sgd" else _time(_causes(run), run)
 
 
@@ -130,7 +130,7 @@ def _causes(run: TrainConfig) -> Causes:
     if run.loss.normalise_advantages:
         return _normalised_causes(run)
     setting = _climb_setting(run)
-    end = climb(setting, ARRIVED if setting.distance else 0)[-1]
+    end = climb(setting, ARRIVED)[-1]
     reference = Setting(steps=setting.steps, critic_weight=0.0)
     return Causes(
         noise=setting.spread / reference.spread,
@@ -142,7 +142,7 @@ def _causes(run: TrainConfig) -> Causes:
 
 def _normalised_causes(run: TrainConfig) -> Causes:
     """Causes of slow learning in a run with normalised advantages (see the module's docstring)."""
-    setting = setting_of(run, start=0.0)  # without normalised advantages
+    setting = setting_of(run, start=0.0)  # any start: only the noise is read
     variance = _episode_variance(setting)
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     weight = run.critic_weight * sqrt(variance + bias**2)  # d w
@@ -189,14 +189,16 @@ def _climb_setting(run: TrainConfig) -> Setting:
 def _targets(run: TrainConfig) -> Targets:
     """Targets of a run's critic."""
     loss = run.loss
-    leak: Leak = "all" if loss.leaking_targets else "own"
+    leak: Leak = "none"
+    if loss.baseline == "attached":
+        leak = "all" if loss.leaking_targets else "own"
     return Targets(
         steps=run.task.num_steps,
         trial_length=run.task.trial_length,
         discount=loss.discount,
         trace_decay=loss.trace_decay,
         horizon=loss.return_horizon,
-        leak="none" if loss.baseline == "detached" else leak,
+        leak=leak,
         temperature=leak_temperature(run.task.num_steps, run.critic_weight),
     )
 

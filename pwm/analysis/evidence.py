@@ -56,7 +56,7 @@ class Evidence:
 
     def trained_with(self, names: Iterable[str]) -> str:
         """Engines and versions of the code that trained the experiments, as text for a record."""
-        if not isinstance(self.source, Store):
+        if not isinstance(self.source, Store):  # published outcomes, all of this version
             return trained_by(self._engine)
         shards = itertools.chain.from_iterable(plan(self.experiment(name)) for name in names)
         return self.source.trained_with(shards)

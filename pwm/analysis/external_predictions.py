@@ -113,8 +113,8 @@ class Pair:
     def bias_ratio(self) -> Array:
         """Bias of the values, attached minus detached, over the predicted bias b.
 
-        A target contains the bootstrap value, and so its bias, times a factor c. So
-        b = H / w + c b, and b = (H / w) / (1 - c).
+        A target contains c times the bootstrap value (c is the field `bootstrap`), and so c times
+        its bias: b = H / w + c b, and b = (H / w) / (1 - c).
         """
         entropy, bootstrap = self.mean("attached", "entropy"), self.mean("attached", "bootstrap")
         return self.difference("bias") / (entropy / self.weight / (1 - bootstrap))

@@ -52,7 +52,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
 
 
 def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> list[Cell]:
-    """Cells of the groups with a predicted slowdown, of all variants unless some are given."""
+    """Cells that have a prediction, of these groups and, if any are given, of these variants."""
     return [
         cell
         for cell in cells

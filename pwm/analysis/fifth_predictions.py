@@ -104,8 +104,8 @@ def _mean_ratio(
     return _statement(name, interval(np.exp(np.mean(log_ratios, axis=0))), experiments)
 
 
-def _without_light(cells: Iterable[Cell]) -> list[str]:
-    """Experiment of each cell's own runs, without its light critic's."""
+def _own_experiments(cells: Iterable[Cell]) -> list[str]:
+    """Experiment of each cell's own runs, not of its light critic's."""
     return [cell.experiments[0] for cell in cells]
 
 
@@ -123,14 +123,14 @@ def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statem
         np.log(_capped_time(long.runs) / _capped_time(short.runs))
         for short, long in zip(short_memory, long_memory, strict=True)
     ]
-    yield _mean_ratio("memory", log_ratios, _without_light([*short_memory, *long_memory]))
+    yield _mean_ratio("memory", log_ratios, _own_experiments([*short_memory, *long_memory]))
     centred = of_groups(cells, OPTIMISERS, "centred")
     worst = min(centred, key=lambda cell: float(cell.runs.rate()))
-    yield _statement("adam-centred", rate(worst.runs.learned), _without_light(centred))
+    yield _statement("adam-centred", rate(worst.runs.learned), _own_experiments(centred))
     yield _slowdown("sgd-leak", the_cell(evidence, "sgd-15", "own", 2.0))
     yield _slowdown("sgd-climb", the_cell(evidence, "sgd-15", "raw", 30.0))
     unstable = the_cell(evidence, "sgd-15", "raw", 1000.0)
-    yield _statement("sgd-unstable", rate(unstable.runs.learned), _without_light([unstable]))
+    yield _statement("sgd-unstable", rate(unstable.runs.learned), _own_experiments([unstable]))
 
 
 def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
@@ -144,7 +144,7 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
         log_ratios = [
             log_bias_ratio(cell.runs.critic_bias, predicted_bias(cell)) for cell in leaking
         ]
-        yield _mean_ratio(name, log_ratios, _without_light(leaking))
+        yield _mean_ratio(name, log_ratios, _own_experiments(leaking))
     yield _cells_right("targets", of_groups(cells, TARGETS))
     yield _error_difference("targets-error", of_groups(cells, BOOTSTRAPPED, "own", "all"), BIAS)
     yield _light_times_right("targets-light", evidence, TARGETS)
@@ -177,14 +177,14 @@ def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
         task = cell.runs.base.task
         squared = critic_bias(task.num_steps, start_entropy(task.trial_length), cell.weight)
         ratios.append(resampled_means(cell.runs.critic_bias) / squared)
-    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _without_light(runaway))
+    yield _statement("huber-runaway", interval(np.min(ratios, axis=0)), _own_experiments(runaway))
     at_rest = [the_cell(evidence, "huber-15", "own", weight) for weight in (10.0, 20.0)]
     log_ratios = []  # of the bias to `huber_bias` at each seed's final entropy and reward
     for cell in at_rest:
         seeds = zip(cell.runs.entropy, cell.runs.reward, strict=True)
         predicted = [huber_bias(cell.runs.base, entropy, success) for entropy, success in seeds]
         log_ratios.append(log_bias_ratio(cell.runs.critic_bias, np.array(predicted)))
-    yield _mean_ratio("huber-rest", log_ratios, _without_light(at_rest))
+    yield _mean_ratio("huber-rest", log_ratios, _own_experiments(at_rest))
     yield _cells_right("huber-climb", of_groups(cells, ("huber",), "raw"))
 
 
@@ -192,14 +192,15 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on a carried LSTM state, which can encode the trial's position."""
     name = "fifth-carried-60-light"
     light = evidence.of(name).at(critic_weight=0.1)
-    floor = value_floor(1.0, light.base.task.num_trials)  # of a critic that does not know its trial
-    value_losses = light.value_loss  # [S]
+    # Of a critic that does not know its trial, once every trial is rewarded
+    floor = value_floor(1.0, light.base.task.num_trials)
+    value_losses = light.value_loss  # (S,)
     medians = np.median(value_losses[resampled(len(value_losses))], axis=-1)
     yield _statement("carried-floor", interval(medians / floor), (name,))
     own = the_cell(evidence, "carried-60", "own", 10.0)
     centred = the_cell(evidence, "carried-60", "centred", 10.0)
     ratio = _capped_time(own.runs) / _capped_time(centred.runs)
-    yield _statement("carried-leak", interval(ratio), _without_light([own, centred]))
+    yield _statement("carried-leak", interval(ratio), _own_experiments([own, centred]))
     yield _slowdown("carried-centred", centred)
 
 
@@ -211,15 +212,15 @@ def _on_the_later_notes(evidence: Evidence) -> Iterator[Statement]:
         """Whether each seed of an experiment learned at a critic weight: [S]."""
         return evidence.of(name).at(critic_weight=weight).learned
 
-    attached_light, attached_two = learned(attached, 0.05), learned(attached, 2.0)
-    detached_light, detached_two = learned(detached, 0.05), learned(detached, 2.0)
+    attached_light, attached_at_2 = learned(attached, 0.05), learned(attached, 2.0)
+    detached_light, detached_at_2 = learned(detached, 0.05), learned(detached, 2.0)
     yield _statement("later-light", rate(attached_light), [attached])
-    yield _statement("later-two", rate(attached_two), [attached])
+    yield _statement("later-two", rate(attached_at_2), [attached])
     for name, better, worse, experiments in (
-        ("later-rise", attached_two, attached_light, [attached]),
+        ("later-rise", attached_at_2, attached_light, [attached]),
         ("later-detached", detached_light, attached_light, [attached, detached]),
-        ("later-gain", detached_two, attached_two, [attached, detached]),
-        ("later-per-loss", learned(per_loss, 1.0), detached_two, [detached, per_loss]),
+        ("later-gain", detached_at_2, attached_at_2, [attached, detached]),
+        ("later-per-loss", learned(per_loss, 1.0), detached_at_2, [detached, per_loss]),
     ):
         yield _statement(name, rate_difference(better, worse), experiments)
     log_ratios = []  # of the bias to the predicted one, α H

@@ -96,9 +96,9 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
 
     The loss is that of `LossConfig.value_loss`, twice the usual one: its gradient grows with the
     error up to an error of 1, then stays constant. At the fixed point it balances the leak:
-    E[clip(G - v, -1, 1)] = -α H, with α = `leak_temperature`. If α H ≥ 1, the bias is inf: no error
-    is large enough, or (at 1) every large value will do. Returns G are undiscounted, over whole
-    episodes with rewards of 1, and the policy loss is a sum over steps.
+    E[clip(G - v, -1, 1)] = -α H, with α = `leak_temperature`. If α H > 1, no error is large
+    enough; if α H = 1, every large value is a fixed point. The bias is inf in both cases. Returns G
+    are undiscounted, over whole episodes with rewards of 1; the policy loss is a sum over steps.
 
     Args:
         run: configuration, from which the task and the critic weight are read.

@@ -64,5 +64,5 @@ def identity_sides(runs: Outcomes) -> tuple[NDArray[np.float64], NDArray[np.floa
     names = ("policy_loss", "value_loss", "return_variance", "covariance")
     curves = np.array([runs.curve(name) for name in names], np.float64)  # (4, S, K)
     policy_loss, *moments = curves[:, :, curves.shape[-1] // 2 :]
-    identity = np.vectorize(advantage_log_prob)
-    return -policy_loss, identity(*moments, critic_weight=runs.base.critic_weight)
+    right_side = np.vectorize(advantage_log_prob)
+    return -policy_loss, right_side(*moments, critic_weight=runs.base.critic_weight)
