@@ -117,10 +117,11 @@ def _compare(
             different += len(indices)
             say(f"{name}: not published yet; `python -m pwm.digests --write {name}` does that")
         else:
-            same_runs = publication.record(experiment).select(indices)
-            different += _report(name, Record.joined(parts), same_runs)
+            reference = publication.record(experiment).select(indices)
+            different += _report(name, Record.joined(parts), reference)
     accepted = f"a folder that holds runs of {', '.join(missing)}; there is nothing to compare"
-    require(not missing or (stored > 0 and not named), "results", store.folder, accepted)
+    can_compare = not missing if named else stored > 0
+    require(can_compare, "results", store.folder, accepted)
     not_stored = sum(experiment.num_runs for experiment in experiments) - stored
     text = f"; {not_stored} runs are not stored" if not_stored else ""
     say(f"{stored - different} of {stored} stored runs are bit-identical to the published{text}.")

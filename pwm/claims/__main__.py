@@ -41,7 +41,10 @@ WRONG = 1  # exit status: a claim is outside its band, or a number differs from 
 
 
 class StoreOrPublished:
-    """Source of outcomes: a store or, for experiments that are incomplete in it, `Published`."""
+    """Source of outcomes: a store or, for experiments that are incomplete in it, `Published`.
+
+    Published outcomes only keep claims from failing: `_compute` leaves out claims that use them.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store, self._published = store, Published.read()
@@ -80,13 +83,9 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command and exits."""
-    arguments = parse(
-        Arguments,
-        "python -m pwm.claims",
-        "Computes every number that the paper claims, by default from the published outcomes.",
-        argv,
-    )
+    """Runs the command; exits with status 1 if a claim fails or a number differs, else with 0."""
+    about = "Computes every number that the paper claims, by default from the published outcomes."
+    arguments = parse(Arguments, "python -m pwm.claims", about, argv)
     with errors_in_one_line():
         if arguments.names:
             require(arguments.results is None, "results", arguments.results, "none with CLAIM")

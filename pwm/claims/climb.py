@@ -77,6 +77,7 @@ DISTANCES: Mapping[tuple[float, float], Band] = {
 def probe_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the hidden states and the value head of detached runs during training."""
     for (steps, start), bands in SATURATED.items():
+        experiment, _ = STARTS[start]
         for weight, band in zip(WEIGHTS, bands, strict=True):
             yield Claim(
                 name=f"climb-saturated-{start}-{steps}-{weight:g}",
@@ -84,16 +85,17 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
                 "fraction of units that are saturated",
                 estimate=_median(probed(evidence, start, steps, weight), "saturated", ARRIVED),
                 band=band,
-                experiments=(STARTS[start][0],),
+                experiments=(experiment,),
             )
     for (diagnostic, words, episode, by_start), steps in product(PROBES, (15, 60)):
         for start, band in by_start.items():
+            experiment, _ = STARTS[start]
             yield Claim(
                 name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
                 says=f"detached, {start}, {steps} steps, weight 10, {episode} episodes: {words}",
                 estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
                 band=band,
-                experiments=(STARTS[start][0],),
+                experiments=(experiment,),
                 digits=3 if diagnostic == "trace" else 2,
             )
 

@@ -27,6 +27,7 @@ from pwm.core.losses import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 
+NOTES_WEIGHT = 5  # the notes' critic weight at which long episodes are learned
 HEAVY = 100.0  # recommended critic weight, for a summed policy loss
 QUOTED_LIBRARIES = ("stable-baselines3-a2c", "cleanrl-ppo", "rllib-ppo", "rllib-a3c")
 LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
@@ -48,7 +49,7 @@ def _task() -> dict[str, Number]:
     held_out_lengths = EXPERIMENTS["held-out"].axes["episode_length"]
     levels = reward_levels(LONG.stimulus_set)
     return {
-        "notes.weight-long": number(5),  # the notes' weight at which long episodes are learned
+        "notes.weight-long": number(NOTES_WEIGHT),
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),
@@ -173,8 +174,8 @@ def _conversions() -> dict[str, Number]:
     half = "cleanrl-ppo"  # its value loss is half the mean squared error
     entries = {
         "library.default-weight": number(CONVENTIONS[squared].weight, 1),
-        "convert.notes-long-mse": number(convert_weight(5, 60, to=squared), 2),
-        "convert.notes-long-half": number(convert_weight(5, 60, to=half), 2),
+        "convert.notes-long-mse": number(convert_weight(NOTES_WEIGHT, 60, to=squared), 2),
+        "convert.notes-long-half": number(convert_weight(NOTES_WEIGHT, 60, to=half), 2),
     }
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight

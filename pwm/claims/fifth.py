@@ -39,8 +39,7 @@ FAILS: Mapping[str, Band] = {
     "later-gain": (-1.0, 0.0),
 }
 """Band of the measured number, by name of a statement that turned out wrong."""
-MOSTLY = 0.6
-"""Smallest fraction of right statements for which the paper can say that most are right."""
+MOSTLY = 0.6  # least fraction of right statements for which the paper can say "most are right"
 SHOWN: Mapping[str, Mapping[str, float]] = {
     "adam-0.99-60": {"own": 5.0, "raw": 10.0},
     "adam-0.999-60": {"own": 5.0, "raw": 10.0, "centred": 100.0},

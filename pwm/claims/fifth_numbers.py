@@ -46,7 +46,7 @@ def _settings() -> dict[str, Number]:
         "setting.fifth-near": number(NEAR, 1),
         "setting.batch-most": number(max(BATCHES)),
         "setting.batch-16": number(16),
-        "setting.fifth-carried": number(10),
+        "setting.fifth-carried": number(10),  # critic weight, state carried, centred
         "setting.later-lightest": number(0.05, 2),
         "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
         "theory.batch-leak": number(_batch_slowdown(2.0, 15, max(BATCHES)), 1),
@@ -90,17 +90,18 @@ def _right_ranges() -> dict[str, Number]:
 
 def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     """Weight, predicted slowdown and, except for SGD, edge of a cell in the paper's table."""
-    cell, slowdowns = f"fifth-{condition}-{variant}", predictions()["fifth"]["slowdown"]
+    name = f"fifth-{condition}-{variant}"
+    slowdowns = predictions()["fifth"]["slowdown"]  # by experiment, then weight, then account
     # If the critic's start depends on the weight, each weight has its own experiment.
-    experiment = cell if cell in slowdowns else f"{cell}-{weight:g}"
+    experiment = name if name in slowdowns else f"{name}-{weight:g}"
     entries = {
-        f"prediction.{cell}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),
-        f"setting.{cell}": unrounded(weight),
+        f"prediction.{name}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),
+        f"setting.{name}": unrounded(weight),
     }
     if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
         light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])
-        entries[f"prediction.{cell}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
+        entries[f"prediction.{name}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
     return entries
 
 
@@ -110,10 +111,10 @@ def _first_studies() -> dict[str, Number]:
     for steps, time in TIMES.items():
         fields = {"episode_length": steps, "critic_weight": 0.1}
         light = replaced(EXPERIMENTS["start-mean"].base, fields)
-        own = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
-        raw = replace(light, critic_start=0.0)
-        entries[f"theory.edge-own-{steps}"] = _edge(own, light)
-        entries[f"theory.edge-raw-{steps}"] = _edge(raw, light)
+        attached = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
+        from_zero = replace(light, critic_start=0.0)
+        entries[f"theory.edge-own-{steps}"] = _edge(attached, light)
+        entries[f"theory.edge-raw-{steps}"] = _edge(from_zero, light)
         entries[f"theory.time-{steps}"] = number(time)
     return entries
 

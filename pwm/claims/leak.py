@@ -90,7 +90,7 @@ def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
 
 
 def detaching_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success at light weights and, detached, its change to middle weights."""
+    """Yields claims about success at light weights and, detached, its gain at middle weights."""
     for rate_name, name in GRIDS.items():
         for steps in evidence.of(name).axes["episode_length"]:
             setting = f"{steps}-{rate_name}"
@@ -187,8 +187,8 @@ def hand_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about a bias added by hand to a detached baseline, at 15 steps.
 
     The lower edge is the weight below which runs no longer learn. All runs with a bias added by
-    hand have critic weight 5. There is one bias for each critic weight of the other runs: the bias
-    that the leak would cause at this weight, which stands for the bias when the edge is computed.
+    hand have critic weight 5. Each of their biases is the one that the leak would cause at one of
+    the weights of the other runs. For the edge by hand, this weight is used in place of the bias.
     """
     runs = evidence.of("weight-0.001").at(episode_length=15)
     by_hand = evidence.of("by-hand").at(critic_weight=5.0)  # (biases, S)
@@ -226,9 +226,9 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
     """Slowdown by a bias added by hand: measured over predicted, geometric mean over biases.
 
     Args:
-        by_hand: runs of critic weight 5, [W, S], each row with the leak's bias at 15 steps and one
-            of the weights of `detached`; only the rows for weights 1 to 10 are used.
-        detached: runs without a bias, [W, S].
+        by_hand: runs of critic weight 5, [W, S]; row i has the bias that the leak would cause at
+            15 steps and the i-th weight of `detached`. Only rows for weights 1 to 10 are used.
+        detached: runs without a bias, by critic weight and seed, [W, S].
     """
     # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.
     law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)

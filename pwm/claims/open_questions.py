@@ -23,7 +23,7 @@ WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "mean": ("start-mean", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
-"""Experiment and, by steps, bands of the slowdown at weight 1, by the critic's start or returns."""
+"""By the critic's start or returns: experiment, and bands of its slowdown at weight 1 by steps."""
 FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
     ("raw", 0.0): ((0.8, 1.0), (0.8, 1.0)),
     ("raw", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
@@ -33,8 +33,7 @@ FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
 """Bands of the fraction that learns at any time at weights up to 1, and of the fraction that has
 learned at the end at weight 5, by returns and the critic's initial value."""
 RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
-HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)
-"""Bands of success."""
+HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)  # bands of success
 TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
     (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
     (60, 100.0): (HALF, MORE, ALL, ALL, ALL),

@@ -49,7 +49,7 @@ THIRD_HEAVY: Mapping[int, str] = {
     9: "predicted to be one half or more",
     24: "predicted to be one half or more",
 }
-"""Predictions about detached runs, in words, that success at weight 100 tests, by steps."""
+"""Predictions about detached runs, in words, by steps; success at weight 100 tests them."""
 
 
 def if_right(predicted: float) -> Band:
@@ -138,14 +138,12 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
     # The law's first version squared the slowdown by the trunk.
-    detached = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])
-    attached = detached * [law.leak_slowdown(weight, steps) for weight in runs.weights]
+    by_trunk = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])  # (W,)
+    by_leak = np.array([law.leak_slowdown(weight, steps) for weight in runs.weights])  # (W,)
+    slowdowns = {"attached": by_trunk * by_leak, "detached": by_trunk}
     times = undisturbed_times(runs).ravel()  # (R,)
     budget = runs.base.num_episodes
-    return {
-        "attached": times * attached[:, None] <= budget,
-        "detached": times * detached[:, None] <= budget,
-    }
+    return {baseline: times * each[:, None] <= budget for baseline, each in slowdowns.items()}
 
 
 def third_edge_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -94,8 +94,7 @@ TRIED: Mapping[str, Mapping[int, Band]] = {
     "usual": {15: (0.5, 0.95), 60: (0, 0.2), 120: (0, 0.1)},
 }
 """Bands of success at learning rate 0.005, by candidate and steps."""
-LEADER = "centred 100"
-"""The candidate that all others are compared with."""
+LEADER = "centred 100"  # the candidate that all others are compared with
 LEADS: Mapping[tuple[str, int], Band] = {
     ("centred per-loss", 60): (-0.1, 0.05),
     ("centred per-loss", 120): (0.03, 0.2),
@@ -175,9 +174,10 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
             band=band,
             experiments=COMPARED,
         )
+    not_raw = [name for name in SCORES if not name.startswith("raw")]
     for level, band in SOLVING.items():
         solving = comparison.ending_above(level)
-        for name in (name for name in SCORES if not name.startswith("raw")):
+        for name in not_raw:
             yield Claim(
                 name=f"rules-above-{level:g}-{slug(name)}",
                 says=f"{name}: fraction that ends above a reward of {level:g}, twelve conditions",
