@@ -226,7 +226,7 @@ def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
 
 
 def _names_of(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of the parameters in `part`, in the order of `names` (by `id`), or else their shapes."""
+    """Names of the parameters in `part`, ordered as in `names` (by `id`); shapes of the unnamed."""
     wanted = {id(leaf) for leaf in part}
     unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (
