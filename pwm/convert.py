@@ -68,12 +68,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         needing = [name for name in libraries if CONVENTIONS[name].needs_steps]
         accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
         require(steps is not None or not needing, "episode_length", "(none)", accepted)
-        # Without a length, no converted weight depends on it.
-        lines = (
-            _to_all(source, weight, steps or 1)
-            if to is None
-            else _to_one(source, to, weight, steps)
-        )
+        if to is None:  # if no length is given, no converted weight depends on it
+            lines = _to_all(source, weight, steps or 1)
+        else:
+            lines = _to_one(source, to, weight, steps)
         for line in lines:
             say(line)
 
@@ -92,9 +90,7 @@ def _to_one(source: str, to: str, weight: float, steps: int | None) -> Iterator[
     width = max(len(source), len(to))
     for name, weight_there in ((source, weight), (to, converted)):
         yield f"  {name:<{width}}  {formula(CONVENTIONS[name], weight_there)}"
-    error_weight = ratio(
-        weight, source, steps or 1
-    )  # the same in both: this defines the conversion
+    error_weight = ratio(weight, source, steps or 1)  # the same in `to`, by definition
     yield (
         f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
         "term."

@@ -116,9 +116,11 @@ def _report(
             f"{extremes:<14}"
         )
         if name == "fused":
-            relative_rate = np.median(own_rates / product_rates)  # episodes per operation's time
-            as_plain_loop = relative_rate * plain_operations(run)  # if it did the loop's operations
-            line += f" {as_plain_loop:>8.0%}, {relative_rate * operations(run):.0%} of "
+            episodes_per_operation = np.median(own_rates / product_rates)
+            # Operations per second, as a fraction of a matrix product's: the loop's, and those done
+            as_plain_loop = episodes_per_operation * plain_operations(run)
+            as_done = episodes_per_operation * operations(run)
+            line += f" {as_plain_loop:>8.0%}, {as_done:.0%} of "
             line += f"{np.median(product_rates) / 1e9:.0f} Gflop/s"
         elif contestant is timed[-1]:
             line += f"     {np.median(own_rates / by_name['fused']):.2f} times one core"

@@ -188,6 +188,7 @@ def _value(flag: str, typed: Sequence[str]) -> str:
 def _described(metavar: str) -> str:
     """Values that a flag accepts, in words: "an integer each" for the metavar "[INT [INT ...]]"."""
     repeated = re.fullmatch(r"\[(.*) \[\1 \.\.\.\]\]", metavar)
+    # A metavar such as "INT|None" or "{a,b}" has alternatives.
     alternatives = re.findall(r"[^|{},]+", repeated[1] if repeated else metavar)
     accepted = _one_of([TYPES.get(name, name) for name in alternatives if name != "None"])
     return f"{accepted} each" if repeated else accepted

@@ -130,7 +130,7 @@ def _failed_import(error: BaseException, trace: TracebackType | None) -> str | N
     # Frames outside this package and the frozen part of Python's import system
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
     if foreign and foreign[0].name == "<module>":  # raised while a library was imported
-        # Perhaps a dependency failed; functions that it called are not at fault.
+        # The innermost module is at fault: the library or a dependency, not a function it called.
         return [frame.filename for frame in foreign if frame.name == "<module>"][-1]
     if isinstance(error, ImportError) and error.name and not error.name.startswith("pwm"):
         return error.name

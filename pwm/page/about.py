@@ -22,6 +22,7 @@ def about() -> dict[str, Any]:
     return {
         "sources": sources(),
         "defaults": asdict(TrainConfig()),
+        # A stimulus set is a string, not a `Literal`, because users may add sets.
         "words": words(TrainConfig()) | {"stimulus_set": list(STIMULUS_SETS)},
         "stimulus_sets": dict(STIMULUS_SETS),
         "constants": {
@@ -35,7 +36,7 @@ def about() -> dict[str, Any]:
             "pool": streams.POOL,
             "metrics": METRICS,
             "tracked": len(tracking.Tracked),
-            # The compiled engine gets a balance, and an optimiser, as its place in the list.
+            # The compiled engine takes a balance, or an optimiser, as its index in the list.
             "balances": get_args(Balance),
             "optimizers": get_args(OptimizerName),
             "clip_epsilon": update.CLIP_EPSILON,

@@ -21,11 +21,10 @@ STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 def entry_function(name: str, overload: Any) -> str:
-    """Returns the LLVM IR of an entry function, which returns 0 on success.
+    """Returns the LLVM IR of a function that reads arguments from a struct and calls Numba's code.
 
-    Args:
-        name: name of the entry function.
-        overload: compilation result, from Numba, of the function that it calls.
+    It is named `name`, takes the address of the struct and returns 0 on success. `overload` is
+    Numba's compilation result of the function that it calls.
     """
     context, kinds = overload.target_context, overload.signature.args
     module = ir.Module(name)
@@ -44,8 +43,9 @@ def entry_function(name: str, overload: Any) -> str:
 def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str, Any]:
     """Returns the `size` of the struct of a function's arguments, and their offsets, in bytes.
 
-    A number has a type and an offset `at`; an array has the type of its elements, its number of
-    axes and an offset for each member of `ARRAY`; a named tuple has a table of its members.
+    `arguments` describes each argument by name. A number has a `type` and an offset `at`. An array
+    has the type of its elements, its number of `axes`, and an offset for each member of `ARRAY`. A
+    named tuple has a table of its members, by name.
 
     Args:
         function: the Python function, which has the arguments' names.
@@ -54,10 +54,8 @@ def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str
     """
     context: Any = cpu_target.target_context
     struct, names = _struct(context, kinds), list(inspect.signature(function).parameters)
-    return {
-        "size": struct.get_abi_size(layout),
-        "arguments": _members(context, struct, names, kinds, 0, layout),
-    }
+    members = _members(context, struct, names, kinds, start=0, layout=layout)
+    return {"size": struct.get_abi_size(layout), "arguments": members}
 
 
 def _struct(context: Any, kinds: Sequence[Any]) -> Any:
@@ -70,9 +68,8 @@ def _members(
 ) -> dict[str, Any]:
     """Types and offsets of a struct's members, as from `_place`, by member name.
 
-    The struct has the LLVM type `struct`, begins at offset `start`, and has members with these
-    names and Numba types (`kinds`). `context` is Numba's target context, `layout` LLVM's data
-    layout of the target.
+    The struct has the LLVM type `struct` and begins at offset `start`; `kinds` are Numba types.
+    `context` is Numba's target context, `layout` LLVM's data layout of the target.
     """
     return {
         name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)

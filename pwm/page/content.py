@@ -65,8 +65,8 @@ class Runs:
 
 
 def different_runs(source: Published) -> Runs:
-    """Published runs, each once: by condition, in order of first appearance, weight and seed."""
-    experiments = dict[TrainConfig, list[str]]()
+    """The distinct published runs, by condition (in order of first appearance), weight and seed."""
+    experiments = dict[TrainConfig, list[str]]()  # names
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
         record = source.record(EXPERIMENTS[name])
@@ -100,7 +100,7 @@ def index(runs: Runs) -> dict[str, Any]:
     """
     experiments = list(dict.fromkeys(name for names in runs.experiments for name in names))
     num_seeds = dict[TrainConfig, dict[float, int]]()  # by condition and weight
-    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition, as keys
+    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition: keys, in order
     for run, names, condition in zip(runs.configs, runs.experiments, runs.conditions, strict=True):
         by_weight = num_seeds.setdefault(condition, {})
         expected = by_weight.get(run.critic_weight, 0)
@@ -108,18 +108,14 @@ def index(runs: Runs) -> dict[str, Any]:
             raise ValueError(f"seed {run.seed} of {condition}: expected {expected}")
         by_weight[run.critic_weight] = expected + 1
         names_of.setdefault(condition, {}).update(dict.fromkeys(names))
-    described = _fields(list(num_seeds))
+    described = _fields(list(num_seeds))  # the keys are the conditions
     conditions = []
     for condition, by_weight in num_seeds.items():
         values = flat(condition)
-        conditions.append(
-            [
-                [field["values"].index(values[field["name"]]) for field in described],
-                list(by_weight),
-                list(by_weight.values()),
-                [experiments.index(name) for name in names_of[condition]],
-            ]
-        )
+        value_indices = [field["values"].index(values[field["name"]]) for field in described]
+        weights, seed_counts = list(by_weight), list(by_weight.values())
+        experiment_indices = [experiments.index(name) for name in names_of[condition]]
+        conditions.append([value_indices, weights, seed_counts, experiment_indices])
     return {
         "runs": len(runs.configs),
         "fields": described,
@@ -159,8 +155,8 @@ def columns(runs: Runs) -> bytes:
 def _fields(conditions: Sequence[TrainConfig]) -> list[dict[str, Any]]:
     """Describes each field in which conditions may differ: name, section, default, values found.
 
-    The section is the configuration's part that has the field. If the field is left out of a run's
-    identity at some value (`pwm.runs.fields`), `omitted` is that value.
+    The section is the part of the configuration that has the field. `omitted` is the value with
+    which the field is left out of a run's identity (`pwm.runs.fields`), if there is one.
     """
     described = []
     values_by_name = [flat(condition) for condition in conditions]
@@ -210,4 +206,4 @@ def _upper_bytes(values: NDArray[np.float64]) -> bytes:
     """Packs numbers as the upper three bytes of a float32, rounded to 16 significant bits."""
     bits = values.astype("<f4").view("<u4")
     half = np.uint32(0x80)  # half of the last bit that is kept; no number here overflows
-    return (bits + half).view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()
+    return (bits + half).view(np.uint8).reshape(-1, 4)[:, 1:].tobytes()  # without the lowest byte

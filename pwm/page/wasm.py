@@ -93,7 +93,7 @@ class _UncompiledEngine(FusedEngine):
 
     def train(self, draws: Draws) -> Any:
         """Keeps the arguments, for their types; the constructor calls this once."""
-        metrics = np.zeros((0, 1, 5), "f4")  # (E, R, metrics)
+        metrics = np.zeros((0, 0, 0), "f4")  # only the number of axes and the dtype matter
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)
 
@@ -138,20 +138,21 @@ def build(out: Path) -> None:
     """Compiles the module into a file; Numba must run under `SETTINGS`, so as not to optimise."""
     machine = target()
     module = _for_target(LIBRARY, machine)
-    for name, (function, kinds) in functions().items():
+    exported = functions()
+    for name, (function, kinds) in exported.items():
         dispatcher: Any = compiled_apart(function)  # without an entry for Python
         dispatcher.compile(kinds)
         overload = dispatcher.overloads[kinds]
         for code in (overload.library.get_llvm_str(), calls.entry_function(name, overload)):
             module.link_in(_for_target(code, machine))
-    _optimise(module, machine, set(functions()))
-    linked = _link(machine.emit_object(module), list(functions()))
+    _optimise(module, machine, set(exported))
+    linked = _link(machine.emit_object(module), list(exported))
     content = json.dumps(described() | {"tools": tools()}, separators=(",", ":"))
     write_atomically(out, linked + _section(content.encode()))
 
 
 def _for_target(code: str, machine: Any) -> Any:
-    """Parses LLVM code that was made for this machine, and sets another machine as its target."""
+    """Parses LLVM code that was made for this computer, and makes `machine` its target."""
     module = binding.parse_assembly(_without_exceptions(re.sub("(?m)^target .*$", "", code)))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module
@@ -171,8 +172,8 @@ def _without_exceptions(code: str) -> str:
 def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
     """Optimises a module in which only the exported functions are called from outside.
 
-    Functions marked `alwaysinline` are inlined. Of the others, only the vector operators may be,
-    which are small: browsers' compilers make slower code if LLVM inlines larger functions.
+    Functions marked `alwaysinline` are inlined. LLVM may inline others only if they are as small as
+    a vector operator: with larger ones inlined, browsers' compilers make slower code.
     """
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name not in exported:
@@ -188,7 +189,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
-    """Links an object file into a WebAssembly module; exports the named functions and its heap."""
+    """Links an object file into a WebAssembly module; exports functions and its heap's address."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)
@@ -207,7 +208,7 @@ def _section(content: bytes) -> bytes:
 
 
 def _length(number: int) -> bytes:
-    """Encodes a number in LEB128: seven bits per byte, lowest first; the eighth if more follow."""
+    """Encodes a number in LEB128: 7 bits per byte, lowest first; the 8th says if more follow."""
     low, rest = number & 0x7F, number >> 7
     return bytes([low | 0x80]) + _length(rest) if rest else bytes([low])
 

@@ -69,6 +69,7 @@ def check_leak(
     _check_arguments(policy_loss, value_loss, weight, steps)
     value_list = [values] if isinstance(values, Tensor) else list(values)
     log_prob_list = [log_probs] if isinstance(log_probs, Tensor) else list(log_probs)
+    # If the policy loss is the sum of both, it contains the weighted value loss.
     weighted = policy_loss if value_loss is None else weight * value_loss
     try:
         gradient = flat_gradient(policy_loss, log_prob_list, graph=True)
@@ -100,9 +101,9 @@ def check_leak(
     names = {id(tensor): name for name, tensor in _named(parameters)}
     return LeakReport(
         verdict="leak",
-        head=_sorted_names(head, names),
-        trunk=_sorted_names(trunk, names),
-        other=_sorted_names(other, names),
+        head=_names_of(head, names),
+        trunk=_names_of(trunk, names),
+        other=_names_of(other, names),
         values_used=values_used,
         through_values=any(v.requires_grad and output(v) in sources for v in value_list),
         losses=losses,
@@ -145,9 +146,9 @@ def _by_network(
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
     """Divides the parameters that a leak reaches into head, trunk and those not of the critic.
 
-    If the leak's gradient cancels in head or trunk, for instance because the loss subtracts what
-    the head contributes, that list is empty. `of_critic` are the parameters that the values depend
-    on; `gradient` is that of the policy loss with respect to the log-probabilities, with its graph.
+    `of_critic` are the parameters that the values depend on; `gradient` is that of the policy loss
+    with respect to the log-probabilities, with its graph. The list of head or trunk is empty if
+    the leak's gradient cancels there, as where the loss adds and subtracts the head's output.
     """
     critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
     policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}
@@ -178,9 +179,9 @@ def _cost(
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
     gradient of the policy loss, divided by this curvature.
 
-    `term` is the value loss, and `normalised` says whether advantages are normalised; both are None
-    if unknown, and then so is the cost. It is also None if the policy loss does not depend on the
-    `values`, or if the value loss is linear in a step's error, as Huber's is for large errors.
+    `term` is the value loss, and `normalised` says whether advantages are normalised. The cost is
+    None if either is unknown (None), if the policy loss does not depend on the `values`, or if the
+    value loss is linear in a step's error, as Huber's is for large errors.
     """
     if term is None or normalised is None or not torch.equal(term.known, term.used):
         return None
@@ -224,8 +225,8 @@ def _named(parameters: Parameters) -> Iterator[tuple[str, Tensor]]:
             yield (f"parameter {index}", item) if isinstance(item, Tensor) else item
 
 
-def _sorted_names(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of the parameters in `part`, given all names by `id`; the shape if there is no name."""
+def _names_of(part: list[Tensor], names: Mapping[int, str]) -> tuple[str, ...]:
+    """Names of the parameters in `part`, ordered as in `names` (by `id`); shapes of the unnamed."""
     wanted = {id(leaf) for leaf in part}
     unnamed = [leaf for leaf in part if id(leaf) not in names]
     return (

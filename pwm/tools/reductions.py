@@ -40,12 +40,11 @@ class Losses:
     normalised: bool | None = None
     """Whether advantages are normalised, so that a constant bias cancels in the policy loss."""
     weight: float | None = None
-    """Weight w of a mean squared error next to a summed policy loss, as in this project."""
+    """Critic weight w for a mean squared error and a summed policy loss, as in this project."""
     weight_of_means: float | None = None
-    """Weight w of a mean squared error next to a mean policy loss of unnormalised advantages."""
+    """The same for a mean policy loss; both weights are in units of unnormalised advantages."""
     weight_as_written: float | None = None
-    """Weight w of a mean squared error next to a mean policy loss with its advantages as they are,
-    normalised or not."""
+    """The same for a mean policy loss of the advantages as they are, normalised or not."""
 
     def rows(self) -> dict[str, str]:
         """Findings in words, by name."""
@@ -62,7 +61,7 @@ class Losses:
         }
 
     def _weight_text(self) -> str:
-        """The critic weight in words; for normalised advantages, next to a mean policy loss."""
+        """The critic weight in words; if advantages are normalised, for a mean policy loss only."""
         if self.weight is None:  # otherwise, `normalised` and `weight_of_means` are known too
             return UNKNOWN
         if not self.normalised:
@@ -128,9 +127,10 @@ def policy_factors(
         gradient: the gradient, [steps].
         term: the value loss at the same steps, or None if unknown.
     Returns:
-        The factor c of an advantage, 1 for a sum and 1/T for a mean; the factor of target minus
-        value, which is c or, if advantages are normalised, c over their standard deviation; and
-        whether they are normalised. Each is None if unknown.
+        The factor of an advantage: c, which is 1 for a sum and 1/T for a mean.
+        The factor of target minus value: c, divided by the standard deviation of the advantages if
+        they are normalised.
+        Whether advantages are normalised. Each of the three is None if unknown.
     """
     used = gradient[gradient != 0] if term is None else gradient[term.used]
     if len(used) < FEWEST:
@@ -138,14 +138,15 @@ def policy_factors(
     rms = float(used.square().mean().sqrt())
     centred = abs(float(used.mean())) < EXACT * rms
     # Advantages that were normalised over these steps have mean 0 and standard deviation 1.
-    factor = float(used.std()) if centred else None
+    advantage_factor = float(used.std()) if centred else None
     if term is not None and len(term.errors) >= FEWEST:
         slope, intercept, residual = _fitted_line(term.errors, gradient[term.known])
         if residual < EXACT * rms:  # the points lie on the line
             if abs(intercept) < EXACT * rms:
                 return slope, slope, False
-            return factor, slope, True
-    return factor, None, True if centred else None
+            return advantage_factor, slope, True
+    # The errors are unknown, or the advantages are not linear in them.
+    return advantage_factor, None, True if centred else None
 
 
 def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
@@ -167,23 +168,25 @@ def describe_losses(
     steps along each axis.
     """
     if term is not None and term.used.shape != gradient.shape:
-        term = None
-    factor, slope, normalised = policy_factors(gradient, term)
+        term = None  # the values are not those of the steps with log-probabilities
+    advantage_factor, error_factor, normalised = policy_factors(gradient, term)
     used = int((gradient != 0).sum() if term is None else term.used.sum())  # number of steps
     if used != prod(shape):  # some steps are masked
         shape = (used,)
-    policy_loss = None if factor is None else describe_reduction(factor, shape)
+    policy_loss = None
+    if advantage_factor is not None:
+        policy_loss = describe_reduction(advantage_factor, shape)
     if term is None:
         return Losses(policy_loss=policy_loss, normalised=normalised)
     square_factor = term.curvature / 2  # of each step's squared error
-    weight_of_means = None if slope is None else square_factor / slope
+    weight_of_means = None if error_factor is None else square_factor / error_factor
     return Losses(
         policy_loss=policy_loss,
         value_loss=describe_reduction(square_factor, shape),
         normalised=normalised,
         weight=None if weight_of_means is None else weight_of_means * (steps or used),
         weight_of_means=weight_of_means,
-        weight_as_written=None if factor is None else square_factor / factor,
+        weight_as_written=None if advantage_factor is None else square_factor / advantage_factor,
     )
 
 

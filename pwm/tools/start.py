@@ -15,7 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.core.errors import require_argument
 from pwm.tools.series import Series, floats
 
-NEAR = 0.5  # of the returns' spread; at nearly twice that, critic weight 1 takes 1.2 times as long
+NEAR = 0.5  # of the returns' spread; at nearly twice that, w = 1 takes 1.2 times as long to learn
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
