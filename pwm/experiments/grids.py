@@ -27,8 +27,8 @@ def grid(
     grid. Without a `baseline`, the grid has both attached and detached runs.
     """
     fields.setdefault("baseline", ("attached", "detached"))
+    fields |= {"critic_weight": tuple(weights), "seed": tuple(range(seeds))}
     axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}
     constants = {field: value for field, value in fields.items() if field not in axes}
-    axes |= {"critic_weight": weights, "seed": range(seeds)}
     inner = {field: axes.pop(field) for field in INNER_AXES if field in axes}  # must come last
     return Experiment(name=name, about=about, base=replaced(BASE, constants), axes=axes | inner)
