@@ -222,7 +222,7 @@ class Outcomes:
         return curve.reshape(*self._indices.shape, curve.shape[1])
 
     def _curve_indices(self) -> NDArray[np.intp]:
-        """`_indices_to_read`, flattened, [R]; raises `ValueError` if the runs' windows differ."""
+        """Indices of the runs to read, flattened: [R]; `ValueError` if the runs' windows differ."""
         lengths = {(run.num_episodes, run.log_every) for run in self.configs}
         if len(lengths) > 1:
             listed = ", ".join(f"{total} and {window}" for total, window in sorted(lengths))

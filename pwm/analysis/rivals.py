@@ -1,8 +1,8 @@
 """Rival laws for the slowdown caused by a heavy critic that starts away from the mean return.
 
-A slowdown is a ratio of times to learn. Each rival has one constant, fitted before the fourth set
-of predictions to the same runs as the constant of the law of the climb
-(`pwm.analysis.climb.SHARE`): 42 settings with episodes of 15 steps, at learning rate 0.001.
+A slowdown is a ratio of times to learn. Each rival has one constant. Like the constant of the law
+of the climb (`pwm.analysis.climb.SHARE`), it was fitted before the fourth set of predictions, to
+runs in 42 settings with episodes of 15 steps, at learning rate 0.001.
 """
 
 from __future__ import annotations

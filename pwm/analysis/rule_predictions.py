@@ -25,11 +25,11 @@ APART = ("stop-trunk", "separate")
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A prediction, and whether it is right: the runs confirm all parts of it."""
+    """A prediction that was compared with the runs."""
 
     name: str
-    says: str
-    right: bool
+    says: str  # the prediction, in words
+    right: bool  # whether the runs confirm all parts of it
 
     @property
     def verdict(self) -> Verdict:

@@ -97,13 +97,13 @@ class Comparison:
         return replace(self, learned=self.reward > level)
 
     @property
-    def ranked(self) -> tuple[str, ...]:
+    def ranked_conditions(self) -> tuple[str, ...]:
         """Conditions by which methods are ranked: all but the held-out ones."""
         return tuple(name for name in self.conditions if name not in self.held_out)
 
     def learned_by(self, method: str, conditions: Sequence[str] = ()) -> NDArray[np.bool_]:
         """Whether each seed of a method learned, [C, S], by default in the ranked conditions."""
-        indices = [self.conditions.index(name) for name in conditions or self.ranked]
+        indices = [self.conditions.index(name) for name in conditions or self.ranked_conditions]
         return np.asarray(self.learned[self.methods.index(method), indices])
 
     def success(self, method: str, *conditions: str) -> Estimate:
@@ -145,17 +145,17 @@ class Comparison:
 
     def ranking(self) -> tuple[str, ...]:
         """The methods, best first; those with equal `_scores` stay in the order of `methods`."""
-        scores = self._scores(self.ranked)[:, 0]  # for the original seeds: (M,)
+        scores = self._scores(self.ranked_conditions)[:, 0]  # for the original seeds: (M,)
         return tuple(self.methods[index] for index in np.argsort(-scores, kind="stable"))
 
     def rank(self, method: str) -> float:
         """Rank of a method, 1 for the best; methods with equal `_scores` share their mean rank."""
-        scores = self._scores(self.ranked)[:, 0]
+        scores = self._scores(self.ranked_conditions)[:, 0]
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
         """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
-        ranks = rankdata(self._scores(self.ranked), axis=0)  # (M, 1 + resamples)
+        ranks = rankdata(self._scores(self.ranked_conditions), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Spearman's is Pearson's correlation of the ranks.
         one = ranks - ranks.mean(axis=0)
@@ -201,8 +201,8 @@ def _comparison(
     runs = []
     for method, method_fields in methods.values():
         for condition, condition_fields in conditions.values():
-            experiment = evidence.of(f"{condition}-{method}")
-            runs.append(experiment.at(**condition_fields, **method_fields))
+            outcomes = evidence.of(f"{condition}-{method}")
+            runs.append(outcomes.at(**condition_fields, **method_fields))
     shape = (len(methods), len(conditions), -1)  # (M, C, S)
     return Comparison(
         methods=tuple(methods),

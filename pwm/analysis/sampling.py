@@ -21,10 +21,10 @@ def drawn(items: Sequence[Item], count: int, seed: int) -> list[Item]:
 def most_wrong(total: int, sampled: int, wrong: int) -> int:
     """Upper confidence bound on the number of wrong runs in a population of `total` runs.
 
-    Of the `sampled` runs, drawn at random, `wrong` are wrong. The bound is the largest number of
-    wrong runs in the population for which a sample has at most `wrong` of them with a probability
-    above 1 - `CONFIDENCE` (hypergeometric distribution; the one-sided bound of Clopper and Pearson,
-    1934, for a finite population).
+    A sample of `sampled` runs, drawn without replacement, has `wrong` wrong ones. The bound is the
+    largest W for which a sample from a population with W wrong runs has `wrong` or fewer of them
+    with a probability above 1 - `CONFIDENCE`. It is the one-sided bound of Clopper and Pearson
+    (1934) for a finite population, where the number in a sample is hypergeometric.
     """
     lowest, highest = wrong, total - sampled + wrong  # at most, all runs not drawn are wrong
     while lowest < highest:  # bisection: the probability falls as `middle` grows
@@ -37,5 +37,5 @@ def most_wrong(total: int, sampled: int, wrong: int) -> int:
 
 
 def power(total: int, sampled: int, wrong: int) -> float:
-    """Probability that `sampled` of `total` runs include at least one of the `wrong` wrong ones."""
+    """Probability that `sampled` runs include a wrong one if `wrong` of all `total` are wrong."""
     return float(hypergeom.sf(0, total, wrong, sampled))

@@ -62,7 +62,7 @@ def _noise_cells(
             runs=runs.at(critic_weight=weight),
             light=light_critic(evidence, task),
             experiments=experiments,
-            predicted={LAW: slowdown(noise / weight)},
+            predicted={LAW: slowdown(bias=noise / weight)},
         )
 
 

@@ -31,14 +31,14 @@ class Statement:
 
     @property
     def unsure(self) -> bool:
-        """Whether the statement is right, but the number's interval leaves the region."""
+        """Whether the statement is right, but the number's interval extends beyond the region."""
         _, low, high = self.estimate
         inside = self.region[0] <= low and high <= self.region[1]
         return self.right and not (isnan(low) or inside or self.otherwise)
 
     @property
     def wrong_region(self) -> tuple[float, float]:
-        """Region of wrong numbers above `region` or, if that has no upper limit, below it."""
+        """Numbers above `region` (below it if it has no upper limit): they refute the statement."""
         low, high = self.region
         return (high, inf) if high < inf else (-inf, low)
 

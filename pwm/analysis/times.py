@@ -36,7 +36,7 @@ def noise_constant(
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
-    weight = np.reshape(weights, (-1, *[1] * (slow.ndim - 1)))  # (W, 1, ...), to fit (W, ...)
+    weight = np.expand_dims(weights, tuple(range(1, slow.ndim)))  # (W, 1, ...), to fit (W, ...)
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no weight counts
         factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
         return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))

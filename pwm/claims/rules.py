@@ -224,7 +224,7 @@ def _carried_claims(comparison: Comparison) -> Iterator[Claim]:
             band=band,
             experiments=COMPARED,
         )
-    others = [name for name in comparison.ranked if name != "carried"]
+    others = [name for name in comparison.ranked_conditions if name != "carried"]
     for name, band in UNCARRIED.items():
         yield Claim(
             name=f"rules-uncarried-{slug(name)}",

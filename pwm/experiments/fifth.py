@@ -33,8 +33,6 @@ GROUPS: Mapping[str, Mapping[str, Any]] = {
     "carried": {"carry_state": True, "num_episodes": 40_000},
 }
 """Fields that differ from `BASE`, by group."""
-LIGHT: Mapping[str, float] = {"sgd": 1.0}
-"""Critic weight of the variant `light`, by group; 0.1 for all others."""
 WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
     ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
     ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},
@@ -115,7 +113,8 @@ def fifth_experiments() -> Iterator[Experiment]:
     """
     about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():
-        for variant, weights in {"light": (LIGHT.get(group, 0.1),), **variants}.items():
+        light_weight = 1.0 if group == "sgd" else 0.1
+        for variant, weights in {"light": (light_weight,), **variants}.items():
             name = f"fifth-{group}-{steps}-{variant}"
             fields: dict[str, Any] = {"episode_length": steps, **GROUPS[group], **VARIANTS[variant]}
             if variant == "own" and group in FROM_MEAN:

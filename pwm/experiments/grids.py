@@ -7,7 +7,7 @@ from typing import Any
 
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
-from pwm.runs.experiment import Experiment
+from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import replaced
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -27,8 +27,8 @@ def grid(
     grid. Without a `baseline`, the grid has both attached and detached runs.
     """
     fields.setdefault("baseline", ("attached", "detached"))
+    fields |= {"critic_weight": tuple(weights), "seed": tuple(range(seeds))}
     axes = {field: value for field, value in fields.items() if isinstance(value, tuple)}
     constants = {field: value for field, value in fields.items() if field not in axes}
-    rates = {"learning_rate": axes.pop("learning_rate")} if "learning_rate" in axes else {}
-    inner = {"critic_weight": weights, **rates, "seed": range(seeds)}  # axes that must be last
+    inner = {field: axes.pop(field) for field in INNER_AXES if field in axes}  # must come last
     return Experiment(name=name, about=about, base=replaced(BASE, constants), axes=axes | inner)

@@ -77,7 +77,7 @@ def start_experiments() -> Iterator[Experiment]:
             "early probes of the hidden state while the critic finds the mean return",
             num_episodes=5000,
             probe_episodes=64,
-            probe_at=(EARLY,),  # an axis with one value
+            probe_at=(EARLY,),  # one value, itself a tuple: `grid` makes it an axis
             weights=DECADES,
             baseline="detached",
             episode_length=(15, 60),

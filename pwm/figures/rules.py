@@ -53,7 +53,7 @@ def _draw(axes: Axes, comparison: Comparison, methods: Sequence[str | None]) -> 
 
     `methods` are those of the rows; None leaves a row empty.
     """
-    ranked, held_out = comparison.ranked, comparison.held_out
+    ranked, held_out = comparison.ranked_conditions, comparison.held_out
     blocks = {"score": SUMMARIES, "conditions": ranked, "held out": held_out}
     conditions = [*ranked, *held_out]
     rates = np.full((len(methods), len(SUMMARIES) + len(conditions)), nan)  # (rows, columns)

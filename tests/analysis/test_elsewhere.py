@@ -26,7 +26,7 @@ from pwm.analysis.slowdowns import LAW
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.experiments import EXPERIMENTS
-from pwm.experiments.fifth import LIGHT, WEIGHTS
+from pwm.experiments.fifth import WEIGHTS
 from pwm.runs.fields import replaced
 
 FIFTH = predictions()["fifth"]
@@ -39,8 +39,9 @@ def cell(name: str, weight: str) -> TrainConfig:
 
 
 def light(condition: str) -> TrainConfig:
-    group = condition.rpartition("-")[0]
-    return cell(f"fifth-{condition}-light", f"{LIGHT.get(group, 0.1)}")
+    name = f"fifth-{condition}-light"
+    (weight,) = EXPERIMENTS[name].axes["critic_weight"]
+    return cell(name, f"{weight}")
 
 
 def rounded(value: float) -> float:

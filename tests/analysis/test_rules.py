@@ -53,7 +53,7 @@ def test_the_score_is_the_mean_over_ranked_conditions_then_the_worst() -> None:
         better=seeds(5, 4, 0),
         worse=seeds(7, 0, 8),
     )
-    assert found.ranked == ("A", "B")
+    assert found.ranked_conditions == ("A", "B")
     assert found.ranking() == ("better", "even", "uneven", "worse")
     assert found.success("uneven").value == found.success("even").value == 0.5
     assert found.success("uneven", "C").value == 1.0
@@ -164,5 +164,5 @@ def test_names_say_what_is_compared() -> None:
         assert (found.time[row, column] == weight).all(), method
     assert few.methods == tuple(CANDIDATES)
     assert few.learned.shape == (6, 3, 96)
-    assert few.ranked == ("15 steps", "60 steps", "120 steps")
+    assert few.ranked_conditions == ("15 steps", "60 steps", "120 steps")
     assert set(few.methods) <= set(found.methods)
