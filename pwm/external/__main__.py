@@ -84,34 +84,34 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
-        read_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
-        read_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
+        stored_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
+        stored_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
         # Outcomes by run; the outcome of a run that is trained again is replaced.
-        of_agents = {outcome.run: outcome for outcome in read_agents}
-        of_loops = {outcome.run: outcome for outcome in read_loops}
-        all_agents, all_loops = arguments.agent_runs(), arguments.loop_runs()
-        # Runs to train. The runs of a loop train together; if one is missing, all train again.
-        agents = [(run, episodes) for run, episodes in all_agents.items() if run not in of_agents]
-        loops = [(runs, updates) for runs, updates in all_loops if not of_loops.keys() >= set(runs)]
-        total = len(all_agents) + sum(len(runs) for runs, _ in all_loops)
-        missing = len(agents) + sum(len(runs) for runs, _ in loops)
+        agents_done = {outcome.run: outcome for outcome in stored_agents}
+        loops_done = {outcome.run: outcome for outcome in stored_loops}
+        agents, loops = arguments.agent_runs(), arguments.loop_runs()
+        missing_agents = [(run, limit) for run, limit in agents.items() if run not in agents_done]
+        # The runs of a loop train together; if one is missing, all train again.
+        missing_loops = [(runs, limit) for runs, limit in loops if set(runs) - loops_done.keys()]
+        total = len(agents) + sum(len(runs) for runs, _ in loops)
+        missing = len(missing_agents) + sum(len(runs) for runs, _ in missing_loops)
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
         bar = tqdm(total=total, initial=total - missing, unit=" runs")
         try:
             futures: list[Future[Any]] = [
-                *(pool.submit(train_loop, runs, updates) for runs, updates in loops),
-                *(pool.submit(train, run, episodes) for run, episodes in agents),
+                *(pool.submit(train_loop, runs, updates) for runs, updates in missing_loops),
+                *(pool.submit(train, run, episodes) for run, episodes in missing_agents),
             ]
             for future in as_completed(futures):
                 result: ExternalOutcome | list[LoopOutcome] = future.result()
                 if isinstance(result, ExternalOutcome):
-                    of_agents[result.run] = result
-                    text = as_text(list(of_agents.values()), AGENT_VERSIONS)
+                    agents_done[result.run] = result
+                    text = as_text(list(agents_done.values()), AGENT_VERSIONS)
                     write_atomically(agent_file, text.encode())
                     bar.update()
                 else:
-                    of_loops |= {outcome.run: outcome for outcome in result}
-                    text = as_text(list(of_loops.values()), LOOP_VERSIONS)
+                    loops_done |= {outcome.run: outcome for outcome in result}
+                    text = as_text(list(loops_done.values()), LOOP_VERSIONS)
                     write_atomically(loop_file, text.encode())
                     bar.update(len(result))
         finally:

@@ -55,7 +55,7 @@ class Networks:
         return Networks(parameters, len(self.by_optimiser))
 
     def logits(self, states: Tensor) -> Tensor:
-        """Action logits, [R, N, 2], in states [R, N, 4]."""
+        """Action logits, [R, N, 2], in N states per replica, [R, N, 4]."""
         return _outputs(self._policy, states)
 
     def values(self, states: Tensor) -> Tensor:

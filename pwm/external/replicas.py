@@ -172,8 +172,7 @@ class Replicas:
             last_values = self._networks.values(states[:, :, -1]) * goes_on
         targets, bootstraps = bootstrapped(played, last_values, goes_on, self._setting.discount)
         steps = Steps(states[:, :, :-1], actions, played, targets, bootstraps)
-        # Parameters and gradients: a list per optimiser, of tensors [R, ...].
-        trained = self._networks.by_optimiser
+        trained = self._networks.by_optimiser  # a list of parameters, [R, ...], per optimiser
         gradients = [[torch.empty_like(each) for each in parameters] for parameters in trained]
         # Batches hold replicas whose longest episodes are of similar length, to limit padding.
         lengths = played.sum(-1).amax(1)  # steps of the longest episode, (R,)
@@ -182,12 +181,12 @@ class Replicas:
             num_steps = int(lengths[replicas[-1]])  # the maximum, as the lengths are sorted
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
             batch_gradients = self._gradients(replicas, batch)
-            for of_all, of_batch in zip(gradients, batch_gradients, strict=True):
-                for whole, part in zip(of_all, of_batch, strict=True):
-                    whole[replicas] = part
+            for grads, parts in zip(gradients, batch_gradients, strict=True):
+                for gradient, part in zip(grads, parts, strict=True):
+                    gradient[replicas] = part
         # Two optimisers step in turn: both may train a shared layer, each with its own gradient.
-        for optimiser, parameters, of_all in zip(self._optimisers, trained, gradients, strict=True):
-            for parameter, gradient in zip(parameters, of_all, strict=True):
+        for optimiser, parameters, grads in zip(self._optimisers, trained, gradients, strict=True):
+            for parameter, gradient in zip(parameters, grads, strict=True):
                 parameter.grad = gradient
             optimiser.step()
 
@@ -268,7 +267,7 @@ def bootstrapped(
 def summed_returns(lengths: Sequence[int], discount: float) -> float:
     """Sum of the discounted returns from all steps of whole episodes, for a reward of 1 per step.
 
-    The sum of the critic's values is compared with it, as the critic's targets contain values.
+    The critic's values are compared with it, not with their targets, which may be bootstrapped.
     When n steps remain, the return is 1 + γ + ... + γⁿ⁻¹ = (1 - γⁿ) / (1 - γ), for a discount γ
     below 1. An episode of L steps gives the sum of this over n = 1 to L: (L - Σ γⁿ) / (1 - γ).
     """

@@ -74,7 +74,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     """Plots measured and predicted slowdowns by start minus mean return; returns table rows."""
     table: Table = []
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # at any weight
     cells = distance_cells(evidence)  # by start and weight
     starts = np.linspace(min(cells)[0], max(cells)[0], 81)  # from the lowest to the highest start
     for weight, colour in WEIGHTS.items():

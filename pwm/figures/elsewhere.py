@@ -1,9 +1,9 @@
 """The law of the climb in other settings: other optimisers, returns, batches and losses.
 
-All panels but the last show cells of the fifth set of predictions; that of batches also shows
-light critics. A cell is the runs of one
-condition (a group of `pwm.experiments.fifth` and the steps per episode), variant and critic weight;
-its slowdown is their median time to learn over that of the condition's light detached critic.
+All panels but the last show cells of the fifth set of predictions; that of batches also shows light
+critics. A cell is the runs of one condition (a group of `pwm.experiments.fifth` and the steps per
+episode), variant and critic weight; its slowdown is their median time to learn over that of the
+condition's light detached critic.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
     "per-loss": ("an optimiser for each loss", "#CC79A7", "P"),
     "light": ("light critic", "0.3", "D"),
 }
-"""Label, colour and marker by `Cell.variant`, and of two more kinds of runs."""
+"""Label, colour and marker by `Cell.variant`; also of light critics and the notes' "per-loss"."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 """Columns of the table; the functions that draw a panel return rows without the first. `x` is the
-critic weight or, for batches, the episodes per update. If `finished` is False, `value` is only a
-lower bound."""
+critic weight or, for batches, the episodes per update. `predicted` is nan where no prediction is
+shown. If `finished` is False, `value` is only a lower bound."""
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
@@ -77,9 +77,9 @@ def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
         axes.set_title(title, fontsize=8)
         axes.set_xlabel(x_label, fontsize=7)
         axes.set_ylabel(y_label, fontsize=7)
-    shown = [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=3, label=label)
-             for label, colour, marker in VARIANTS.values()]  # fmt: skip
-    figure.legend(handles=shown, loc="outside lower center", ncols=3, fontsize=7)
+    entries = [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=3, label=label)
+               for label, colour, marker in VARIANTS.values()]  # fmt: skip
+    figure.legend(handles=entries, loc="outside lower center", ncols=3, fontsize=7)
     return figure, table
 
 
@@ -107,7 +107,7 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
-            predicted = float(resampled_means(predicted_bias(cell))[0])  # mean over seeds
+            predicted = float(predicted_bias(cell).mean())  # over seeds
             measured = interval(resampled_means(cell.runs.critic_bias))
             draw_estimate(axes, predicted, measured, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
@@ -133,7 +133,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
         ]
         for variant, runs, predicted in points:
             budget = float(runs.base.num_episodes)
-            times = median_times(runs)  # [1 + resamples]; inf if most seeds failed
+            times = median_times(runs)  # [1 + resamples]; inf if most seeds fail, so capped below
             finished = bool(np.isfinite(times[0]))
             time = interval(np.minimum(times, budget)) if finished else Estimate(budget)
             _, colour, marker = VARIANTS[variant]
@@ -177,14 +177,13 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     """
     table: Table = []
     _, colour, marker = VARIANTS["own"]
+    steps, entropy = 15, start_entropy(trial_length=3)
     for cell in fifth_cells(evidence):
-        if (cell.condition, cell.variant) == ("huber-15", "own"):
-            run = cell.runs.base
-            predicted = huber_bias(run, start_entropy(run.task.trial_length), success=0.5)
+        if (cell.condition, cell.variant) == (f"huber-{steps}", "own"):
+            predicted = huber_bias(cell.runs.base, entropy, success=0.5)
             measured = interval(resampled_means(cell.runs.critic_bias))
             draw_estimate(axes, cell.weight, measured, colour, marker)
             table.append(("Huber", cell.weight, predicted, *measured, True))
-    steps, entropy = 15, start_entropy(trial_length=3)
     weights = np.geomspace(2, 20, 40)
     biases = [critic_bias(steps, entropy, weight) for weight in weights]
     axes.plot(weights, biases, linestyle=":", **LAW_LINE)
@@ -197,12 +196,10 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
 def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
     """Plots slowdowns by weight with the LSTM's state carried across trials; returns table rows."""
     table: Table = []
-    cells = [cell for cell in fifth_cells(evidence) if cell.condition == "carried-60"]
     for variant, (_, colour, marker) in VARIANTS.items():
-        for cell in cells:
-            if cell.variant == variant:
+        for cell in fifth_cells(evidence):
+            if (cell.condition, cell.variant) == ("carried-60", variant):
                 slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
-                # nan: no prediction is shown
                 table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
@@ -218,7 +215,7 @@ def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
         for weight, learned in zip(runs.weights, runs.learned, strict=True):
             success = rate(learned)
             draw_estimate(axes, weight, success, colour, marker)
-            table.append((name, weight, np.nan, *success, True))  # nan: no prediction is shown
+            table.append((name, weight, np.nan, *success, True))
     axes.set_xscale("log")
     without_powers(axes.xaxis)
     axes.set_ylim(-0.04, 1.04)

@@ -41,7 +41,7 @@ class Row:
 
     @property
     def floor(self) -> float | None:
-        """Smallest value loss once the task is solved, in reward²; None where it is not known."""
+        """Smallest value loss once solved, in reward²; None where `value_floor` is not valid."""
         run, task, loss = self.run, self.run.task, self.run.loss
         whole_returns = loss.discount == loss.trace_decay == 1 and loss.return_horizon == "episode"
         if run.agent.carry_state or task.timeout or task.hold_reward or not whole_returns:
@@ -75,8 +75,7 @@ def every_seed(runs: Outcomes) -> tuple[Figure, Table]:
     table: Table = [("critic_weight", "episode", *names)]
     for row in rows:
         coarse = coarsened(row.history)
-        # [9, points], in the order of `names`
-        columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])
+        columns = np.concatenate([quartiles(coarse.curves[name]) for name in PANELS])  # (9, points)
         for values in zip(coarse.episode, *columns, strict=True):
             table.append((row.run.critic_weight, *values))
     num_seeds = len(runs.axes["seed"])
@@ -119,6 +118,7 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
             panel.plot(thousands, median, color="black", linewidth=0.8)
         panels[0].set_yscale("log")
         panels[0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        # Minor ticks have labels only if the axis spans at most one decade.
         panels[0].yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
         rate = success_rate(learned(row.history, row.run.task))
         text = f"learned {rate.successes}/{rate.total}  [{rate.low:.2f}, {rate.high:.2f}]"
@@ -130,9 +130,8 @@ def seeds_figure(rows: Sequence[Row], title: str) -> Figure:
 
 def _setting(runs: Outcomes) -> str:
     """Text for a title: task and learning rate of the runs."""
-    task, learning_rate = runs.base.task, runs.base.learning_rate
-    task_text = f"{task.stimulus_set}, {task.episode_length} steps per episode"
-    return f"{task_text}, learning rate {learning_rate:g}"
+    task, rate = runs.base.task, runs.base.learning_rate
+    return f"{task.stimulus_set}, {task.episode_length} steps per episode, learning rate {rate:g}"
 
 
 def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_]]:

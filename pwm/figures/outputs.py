@@ -63,7 +63,10 @@ def write(files: Mapping[str, bytes], folder: Path) -> bool:
 def _files(
     stem: str, evidence: Evidence, function: Callable[..., tuple[Figure, Table]], *arguments: Any
 ) -> dict[str, bytes]:
-    """Draws a figure and its table with `function`; returns their files, `stem` and extension."""
+    """Draws a figure and its table with `function`; returns their files, named `stem.EXTENSION`.
+
+    `evidence` has the record of the experiments that `function` reads.
+    """
     with mpl.rc_context(fname=STYLE):
         figure, table = function(*arguments)
     source, content = _with_source(table, function, evidence)

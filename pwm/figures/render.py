@@ -27,7 +27,7 @@ def rendered(figure: Figure, kind: Format, source: str) -> bytes:
             metadata = {"Description": source, "Date": None, "Creator": "pwm"}
             figure.savefig(content, format="svg", metadata=metadata)
             return content.getvalue()
-        figure.savefig(content, format="png", pil_kwargs={"compress_level": 1})
+        figure.savefig(content, format="png", pil_kwargs={"compress_level": 1})  # optimised below
     # A palette of 256 colours makes the file three times smaller.
     image = Image.open(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     text = PngInfo()

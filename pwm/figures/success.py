@@ -60,7 +60,7 @@ def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of success at 15 steps, with the leak elsewhere than in the notes' agent.
+    """Figure and table of success at 15 steps, with the leak or its bias in part of the agent only.
 
     The panels show separate LSTMs for policy and critic; no leak, but its bias added to the
     baseline by hand; and a leak into the trunk or the value head alone. Dashed lines are predicted
@@ -99,15 +99,16 @@ def _draw_separate_lstms(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
-    """Plots attached critics, and detached ones with the leak's bias; returns the table's rows.
+    """Plots success of attached critics, and of detached ones with the leak's bias; returns rows.
 
     Detached critics all have weight 5; those plotted at w have the bias of a leak at weight w.
     """
-    runs, critic_weight = evidence.of("weight-0.001").at(episode_length=15), 5.0
+    critic_weight = 5.0
+    runs = evidence.of("weight-0.001").at(episode_length=15)
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
     by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)  # a bias per weight of WEIGHTS
     law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
-    # The law multiplies the times of runs without a bias by a factor for each bias, noise / w.
+    # A bias of noise / w standard deviations of the return multiplies the times by a factor.
     unbiased_slowdown = law.trunk_slowdown(critic_weight)
     factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # (W, S)
@@ -120,7 +121,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
-    """Plots critics with a leak into only the trunk or only the head; returns the table's rows."""
+    """Plots success with a leak into only the trunk or only the head; returns the table's rows."""
     runs = evidence.of("leak-parts")
     head, trunk = runs.at(baseline="attached_head"), runs.at(baseline="attached_trunk")
     dotted = {"color": "#CC79A7", "linestyle": ":", "linewidth": 1.2}

@@ -88,7 +88,7 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
 def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str) -> None:
     """Plots points (x, predicted, measured) as measured over predicted, clipped to the y axis."""
     x, predicted, measured = np.transpose(points)
-    least, *_, greatest = PANELS[panel][-1]
+    least, *_, greatest = PANELS[panel][-1]  # y ticks
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.clip(measured / predicted, least, greatest)
     axes.plot(x, ratios, marker, color=colour, markersize=2.8, alpha=0.8, clip_on=False)

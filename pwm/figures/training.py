@@ -132,10 +132,10 @@ def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):  # a run may have no gradient left
                 shares = (diagnostics[f"{part}_norm"] / diagnostics["total_norm"]) ** 2
-            share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
-            axes.plot(_episodes(row), share, color=colour, linewidth=0.8)
+            mean_share = np.where(np.isfinite(shares), shares, np.nan).mean(axis=0)
+            axes.plot(_episodes(row), mean_share, color=colour, linewidth=0.8)
         axes.axhline(1, color="0.45", linewidth=0.5, linestyle=(0, (4, 3)), zorder=0)
         axes.set_yscale("log")
         without_powers(axes.yaxis)
