@@ -20,7 +20,6 @@ from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Store
 
 SHOWN = 12  # characters of a key that are printed
 LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
-HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 Known = Mapping[str, tuple[Shard, str]]
 """Shards by key, each with a description: its experiment, size and number of runs."""
 
@@ -40,7 +39,7 @@ def listed(store: Store, known: Known) -> Iterator[str]:
 
     Shards that are not in `known` are described by their provenance.
     """
-    yield HEADER
+    yield LINE.format("key", "state", "MB", "seconds", "commit", "runs")
     for ending in (STORED, UNFINISHED):
         for key in store.all_keys(ending):
             yield _line(store, key, ending, known)
@@ -81,7 +80,7 @@ def damaged_files(store: Store) -> Iterator[object]:
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
-    """Yields lines on why a shard is missing, and in what the most similar stored one differs.
+    """Yields lines that explain why a shard is missing and how the most similar stored one differs.
 
     Of the keys in `known` and in the store, exactly one must begin with `prefix`.
 

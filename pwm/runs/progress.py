@@ -28,14 +28,17 @@ class Done(NamedTuple):
 
 
 class Progress:
-    """Progress bar that advances with the estimated cost, so that it can estimate the time left."""
+    """Progress bar that advances with the estimated cost, so that it can estimate the time left.
+
+    None of its shards has an undamaged history at the start.
+    """
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
         self._left = list(shards)  # not stored yet
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # A shard to be trained may have a damaged file, which counts once it is written again.
+        # Any history that exists now is damaged; it counts once it is written again.
         damaged = store.names() & {shard.key + STORED for shard in shards}
         self._damaged = {name: self._modified(name) for name in damaged}
         self._started = time.monotonic()
@@ -72,9 +75,9 @@ class Progress:
 
     def _count(self) -> Done:
         """Training done: stored shards, plus the reported progress of shards in training."""
-        unchanged = {name for name, at in self._damaged.items() if self._modified(name) == at}
+        still_damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
         names = self._store.names()  # read after the times, as files may be removed in between
-        undamaged = names - unchanged
+        undamaged = names - still_damaged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
         cost, runs, episodes = self._finished
