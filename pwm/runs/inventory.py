@@ -20,6 +20,7 @@ from pwm.runs.storage import PROVENANCE, STORED, UNFINISHED, Store
 
 SHOWN = 12  # characters of a key that are printed
 LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
+HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 Known = Mapping[str, tuple[Shard, str]]
 """Shards by key, each with a description: its experiment, size and number of runs."""
 
@@ -39,7 +40,7 @@ def listed(store: Store, known: Known) -> Iterator[str]:
 
     Shards that are not in `known` are described by their provenance.
     """
-    yield LINE.format("key", "state", "MB", "seconds", "commit", "runs")
+    yield HEADER
     for ending in (STORED, UNFINISHED):
         for key in store.all_keys(ending):
             yield _line(store, key, ending, known)

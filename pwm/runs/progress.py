@@ -28,17 +28,15 @@ class Done(NamedTuple):
 
 
 class Progress:
-    """Progress bar that advances with the estimated cost, so that it can estimate the time left.
-
-    None of its shards has an undamaged history at the start.
-    """
+    """Progress bar that advances with the estimated cost, so that it can estimate the time left."""
 
     def __init__(self, shards: Sequence[Shard], store: Store) -> None:
         self._left = list(shards)  # not stored yet
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # Any history that exists now is damaged; it counts once it is written again.
+        # These shards are to be trained, so a history that one of them has now is damaged. It
+        # counts once it is written again.
         damaged = store.names() & {shard.key + STORED for shard in shards}
         self._damaged = {name: self._modified(name) for name in damaged}
         self._started = time.monotonic()
