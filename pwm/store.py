@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(_verify(store))
         own = experiments_in(arguments.grid) if arguments.grid else {}
         known = known_shards([*own.values(), *EXPERIMENTS.values()])
-        for line in explain(key, store, known) if action == "why" else listed(store, known):
+        lines = explain(key, store, known) if action == "why" else listed(store, known)
+        for line in lines:
             say(line)
 
 

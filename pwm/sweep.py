@@ -81,8 +81,8 @@ class Arguments:
 
     def part(self, shards: list[Shard]) -> list[Shard]:
         """Every n-th shard, starting with the i-th, for `--shard i/n`."""
-        parts = re.fullmatch(r"(\d+)/(\d+)", self.shard)
-        i, n = (int(parts[1]), int(parts[2])) if parts else (0, 0)  # n = 0 is refused
+        typed = re.fullmatch(r"(\d+)/(\d+)", self.shard)
+        i, n = (int(typed[1]), int(typed[2])) if typed else (0, 0)  # n = 0 is refused below
         require(n > 0 and i <= n, "shard", self.shard, "i/n with i from 1 to n, such as 2/3")
         return shards[(i - 1) % n :: n]  # for those who count from 0, part 0 is part n
 

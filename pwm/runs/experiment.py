@@ -16,7 +16,7 @@ from pwm.runs.fields import replaced
 
 Size = Literal["paper", "smoke"]
 INNER_AXES = ("critic_weight", "learning_rate", "seed")
-"""Fields in which the runs of a population may differ; a population is trained as one batch."""
+"""Fields in which runs of a population may differ; any of these runs can be trained together."""
 SMOKE_EPISODES = 200  # rounded up to whole updates
 SMOKE_SEEDS = 3
 
@@ -40,8 +40,8 @@ class Experiment:
     """Values by field, for instance `{"baseline": ("attached", "detached"), "seed": range(24)}`.
     The last axis varies fastest. The `INNER_AXES` come last."""
     notes_seeds: int = 0
-    """Number of seeds, the first ones on the axis, that a figure averages as the public notes' do
-    (docs/notes.md); 0 for no such figure."""
+    """Number of seeds, from the first on the axis, that are averaged in a figure like the public
+    notes' (docs/notes.md); 0 for no such figure."""
     engine: EngineName = "fused"
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ share a name, so a name such as "episode_length" identifies one field.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from pwm.core.errors import InputError
@@ -18,8 +18,8 @@ ORIGINAL = {
     "baseline", "policy_reduction", "discount", "entropy_weight", "optimism", "lost_gradients",
     "critic_weight", "learning_rate", "num_episodes", "log_every", "probe_episodes", "seed",
 }  # fmt: skip
-"""Fields that existed when the first runs were published, except those that hold configurations.
-All others were added later; the default of such a field must never change."""
+"""Fields that existed when the first runs were published; those that hold configurations are not
+listed. All other fields were added later, and their defaults must never change."""
 
 
 def identity(config: Any) -> dict[str, Any]:
@@ -54,8 +54,9 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
     """
     values: dict[str, Any] = {}
     for item in fields(default):
-        added_later = item.name not in ORIGINAL and item.default is not MISSING
-        values[item.name] = item.default if added_later else getattr(default, item.name)
+        value = getattr(default, item.name)
+        added_later = item.name not in ORIGINAL and not is_dataclass(value)
+        values[item.name] = item.default if added_later else value
     if unknown := data.keys() - values.keys():
         raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():

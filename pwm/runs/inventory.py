@@ -81,7 +81,7 @@ def damaged_files(store: Store) -> Iterator[object]:
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
-    """Yields lines on why a shard is missing, and in what the most similar stored one differs.
+    """Yields lines that explain why a shard is missing and how the most similar stored one differs.
 
     Of the keys in `known` and in the store, exactly one must begin with `prefix`.
 

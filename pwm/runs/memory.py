@@ -12,7 +12,7 @@ from pwm.core.errors import InputError
 from pwm.runs.fields import flat
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
-BYTES_PER_STEP = 20  # per step of a played episode: table row, action, reward
+BYTES_PER_STEP = 20  # per step of the one episode in play: index of its table row, action, reward
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:

@@ -35,7 +35,8 @@ class Progress:
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # A shard to be trained may have a damaged file, which counts once it is written again.
+        # These shards are to be trained, so a history that one of them has now is damaged. It
+        # counts once it is written again.
         damaged = store.names() & {shard.key + STORED for shard in shards}
         self._damaged = {name: self._modified(name) for name in damaged}
         self._started = time.monotonic()
@@ -72,9 +73,9 @@ class Progress:
 
     def _count(self) -> Done:
         """Training done: stored shards, plus the reported progress of shards in training."""
-        unchanged = {name for name, at in self._damaged.items() if self._modified(name) == at}
+        still_damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
         names = self._store.names()  # read after the times, as files may be removed in between
-        undamaged = names - unchanged
+        undamaged = names - still_damaged
         stored = [shard for shard in self._left if shard.key + STORED in undamaged]
         self._left = [shard for shard in self._left if shard.key + STORED not in undamaged]
         cost, runs, episodes = self._finished

@@ -41,7 +41,7 @@ class SavedRun:
 
     folder: Path
     configs: tuple[TrainConfig, ...]
-    """One configuration per replica, ordered by critic weight, then seed."""
+    """One configuration per replica: for each critic weight, all seeds, in the order given."""
     history: History
     """Metrics averaged over K windows of episodes, [R, K], and any diagnostics."""
     provenance: Mapping[str, Any]
@@ -60,7 +60,7 @@ class SavedRun:
         return int(self.state["episodes_done"])
 
     def continues_to(self, num_episodes: int) -> bool:
-        """Whether training to `num_episodes` in all would add episodes or draw missing curves."""
+        """Whether episodes up to `num_episodes` remain to train, or their curves to draw."""
         if self.episodes_done == num_episodes:
             return CURVES not in files_in(self.folder)  # training was killed before it drew them
         return self.episodes_done < num_episodes
@@ -100,12 +100,12 @@ class SavedRun:
                 non-negative integer, or the run was trained with `lost_gradients`.
         """
         require_integer("num_episodes", num_episodes, 2)
-        is_whole = self.configs[0].loss.lost_gradients == "none"
-        require_file(is_whole, self.folder, "a run that loses no gradients, to diagnose them")
+        keeps_all = self.configs[0].loss.lost_gradients == "none"
+        require_file(keeps_all, self.folder, "a run that loses no gradients, to diagnose them")
         # With `probe_at`, a probe also measures the hidden states.
         probed = [replace(run, probe_episodes=num_episodes, probe_at=(0,)) for run in self.configs]
         trainer = make_trainer(probed, self.engine)
-        trainer.engine.restore(self.state)
+        trainer.engine.restore(self.state)  # all that a probe needs
         values = trainer.probe(self._draws(seed, num_episodes))
         return dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, values, strict=True))
 

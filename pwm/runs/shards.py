@@ -42,7 +42,6 @@ class Shard:
     setting: TrainConfig
     """Configuration that the runs share, with constants in the fields of `Member`."""
     members: tuple[Member, ...]
-    """For each run, the values in which it may differ from the other runs."""
     engine: EngineName = "fused"
     experiment: str = field(default="", compare=False)
     """Name of the experiment; not part of `content`, so that experiments can share a shard."""
@@ -155,8 +154,8 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]:
     """Number of runs in each shard of a population; the numbers differ by at most 1."""
     _, per_replica = _seconds_per_episode(setting, engine)
-    runs_in_time = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
-    num_shards = ceil(num_runs / min(max(runs_in_time, SMALLEST), LARGEST))
+    runs_that_fit = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
+    num_shards = ceil(num_runs / min(max(runs_that_fit, SMALLEST), LARGEST))
     size, remainder = divmod(num_runs, num_shards)
     return [size + 1] * remainder + [size] * (num_shards - remainder)
 

@@ -101,7 +101,7 @@ class Store:
         return sorted(key for key in keys if "." not in key)
 
     def shards(self) -> Iterator[Shard]:
-        """Yields stored shards with the current `SEMANTICS` that can be read, without verification.
+        """Yields the stored shards of the current `SEMANTICS`, unverified; skips unreadable ones.
 
         Raises:
             FileError: the folder does not exist.

@@ -1,7 +1,4 @@
-"""Trains the runs of `python -m pwm.train`, and saves them in a folder.
-
-Runs are trained in chunks of about a second or less, with checks for signals in between.
-"""
+"""Trains the runs of `python -m pwm.train`, and saves them in a folder."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ class Plan:
             InputError: a folder holds a damaged run, or `folder` holds another or a finished one.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
-            return _run_to_extend(self.extends, self.runs[0].num_episodes)
+            return _run_to_extend(self.extends, self.runs[0].num_episodes)  # grows in place
         unfinished = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
         if unfinished is None and self.extends is not None:
             return load_run(self.extends)
@@ -107,7 +104,7 @@ def train_run(
     """
     folder, started = plan.folder, time.monotonic()
     with reserved(plan.folder_flag, folder) as require_reserved:
-        earlier = plan.earlier()  # again, as another process may have trained before the lock
+        earlier = plan.earlier()  # under the lock, so no other process can train it
         if earlier is not None:
             trainer.restore(earlier.state)
         origin = _origin(plan.engine, earlier)
