@@ -71,7 +71,7 @@ def _train(shard: Shard, sweep: Sweep) -> None:
         """Provenance of all episodes trained so far: earlier sessions, then this session."""
         session = {
             "experiment": shard.experiment,
-            "first_episode": done_before,  # counted from 0, `last_episode` from 1
+            "first_episode": done_before + 1,
             "last_episode": trainer.episodes_done,
             "training_seconds": round(training_seconds, 4),
             **current_provenance(time.monotonic() - started, sweep.command),

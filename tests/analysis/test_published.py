@@ -54,7 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         )  # fmt: skip
         if diagnosed:
             history.diagnostics["policy_norm"][0, 0] = np.nan
-        store.put(shard, history, [session(0, 1200)])
+        store.put(shard, history, [session(1, 1200)])
     return store
 
 

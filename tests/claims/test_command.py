@@ -56,7 +56,7 @@ def partial(tmp_path: Path) -> Path:
     """A store that holds one of the two experiments, in which no run learned."""
     store = Store(tmp_path / "results")
     for shard in plan(EXPERIMENTS[SMALL]):
-        store.put(shard, made_up(len(shard.members), 200, log_every=100), [session(0, 20_000)])
+        store.put(shard, made_up(len(shard.members), 200, log_every=100), [session(1, 20_000)])
     return store.folder
 
 

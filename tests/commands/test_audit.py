@@ -55,7 +55,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for shard in (shard for grid in GRIDS.values() for shard in plan(grid)):
         trainer = make_trainer(shard.runs)
         trainer.advance(WINDOWS)
-        store.put(shard, trainer.history(), [session(0, WINDOWS)])
+        store.put(shard, trainer.history(), [session(1, WINDOWS)])
     return published_from(GRIDS.values(), store, folder / "outcomes.npz").path
 
 

@@ -38,7 +38,7 @@ def results(tmp_path: Path) -> Path:
     store = Store(tmp_path / "results")
     for seed, experiment in enumerate(GRIDS.values()):
         (shard,) = plan(experiment)
-        store.put(shard, made_up(3, 4, seed=seed), [session(0, 10_000)])
+        store.put(shard, made_up(3, 4, seed=seed), [session(1, 10_000)])
     return store.folder
 
 
@@ -140,7 +140,7 @@ def test_an_experiment_that_changed_since_is_refused(
     other = replace(GRIDS["one"], axes={"seed": (2, 1, 0)})
     monkeypatch.setattr(command, "EXPERIMENTS", GRIDS | {"one": other})
     (shard,) = plan(other)
-    Store(results).put(shard, made_up(3, 4), [session(0, 10_000)])
+    Store(results).put(shard, made_up(3, 4), [session(1, 10_000)])
     flags = ["one", "--published", str(path), "--results", str(results)]
     assert_refused(command.main, flags, capsys, f"error: {path}: expected the outcomes of one as")
 
@@ -226,7 +226,7 @@ def test_the_published_outcomes_are_those_of_the_paper(
     name = "budget-lower"
     store = Store(tmp_path)
     for shard in plan(EXPERIMENTS[name]):
-        store.put(shard, made_up(len(shard.members), 4), [session(0, 100_000)])
+        store.put(shard, made_up(len(shard.members), 4), [session(1, 100_000)])
     with pytest.raises(SystemExit) as stop:
         command.main([name, "--results", str(tmp_path)])
     assert stop.value.code == 1

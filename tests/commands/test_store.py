@@ -43,11 +43,11 @@ def store(tmp_path: Path) -> Store:
 
 
 def put(store: Store, shard: Shard) -> None:
-    store.put(shard, made_up(len(shard.members), 3), [session(0, 20), session(20, 60)])
+    store.put(shard, made_up(len(shard.members), 3), [session(1, 20), session(20, 60)])
 
 
 def checkpoint(store: Store, shard: Shard) -> None:
-    store.checkpoint(shard, make_trainer(shard.runs, "torch").state(), [session(0, 0)])
+    store.checkpoint(shard, make_trainer(shard.runs, "torch").state(), [session(1, 0)])
 
 
 def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0) -> str:
@@ -69,7 +69,7 @@ def said(store: Store, capsys: pytest.CaptureFixture[str], *argv: str, status: i
 def test_ls_prints_size_time_and_commit_of_each_shard(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dirty = {**session(0, 60), "clean": False, "commit": None}
+    dirty = {**session(1, 60), "clean": False, "commit": None}
     store.put(FOREIGN, made_up(1, 3), [dirty])
     checkpoint(store, TWO)
     header, *stored, unfinished = said(store, capsys, "ls").splitlines()
@@ -99,8 +99,8 @@ def test_ls_tells_the_sizes_of_an_experiment_apart(
 def test_ls_names_experiments_that_only_the_provenance_knows(
     store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = {**session(0, 60), "experiment": "mine"}
-    store.put(FOREIGN, made_up(1, 3), [session(0, 20), own])
+    own = {**session(1, 60), "experiment": "mine"}
+    store.put(FOREIGN, made_up(1, 3), [session(1, 20), own])
     begun = shard_of([replace(FOREIGN.runs[0], seed=9)])
     store.checkpoint(begun, make_trainer(begun.runs, "torch").state(), [own])
     store.put(ONE, made_up(6, 3), [own])  # the same shard as in an experiment of the paper
@@ -333,5 +333,5 @@ def test_ls_tells_unknown_from_changed(
     store: Store,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    store.put(FOREIGN, made_up(1, 3), [{**session(0, 60), "clean": clean, "commit": commit}])
+    store.put(FOREIGN, made_up(1, 3), [{**session(1, 60), "clean": clean, "commit": commit}])
     assert f" {shown:15}  unknown experiment" in said(store, capsys, "ls")

@@ -68,7 +68,7 @@ def stored_runs(folder: Path) -> Outcomes:
     parts = histories().values()
     curves = {name: np.concatenate([part.curves[name] for part in parts]) for name in METRICS}
     history = History.of_curves(next(iter(parts)).episode, curves)
-    store.put(shard, history, [session(0, 2000)])
+    store.put(shard, history, [session(1, 2000)])
     return Outcomes.of(EXPERIMENT, store)
 
 
@@ -132,5 +132,5 @@ def smoke_store(folder: Path) -> Store:
         step = 0.02 if setting.loss.baseline == "detached" else 0.4
         learned = [run.critic_weight > 0.1 + step * run.seed for run in shard.runs]
         reward = np.where(learned, 0.95, 0.5).astype(np.float32)[:, None] + 0 * history.reward
-        store.put(shard, replace(history, reward=reward), [session(0, setting.num_episodes)])
+        store.put(shard, replace(history, reward=reward), [session(1, setting.num_episodes)])
     return store

@@ -203,7 +203,7 @@ def test_nothing_is_drawn_beyond_the_page(tmp_path: Path) -> None:
     experiment = replace(edge, base=base, axes={**edge.axes, "critic_weight": (0.25, 0.5)})
     store = Store(tmp_path)
     for shard in plan(experiment):
-        store.put(shard, made_up(len(shard.runs), 50), [session(0, 500)])
+        store.put(shard, made_up(len(shard.runs), 50), [session(1, 500)])
     runs = Outcomes.of(experiment, store)
     with mpl.rc_context(fname=STYLE):
         figures = [mean_of_few_seeds(runs, 3)[0], every_seed(runs)[0]]

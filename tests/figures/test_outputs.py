@@ -155,7 +155,7 @@ def test_other_data_give_other_bytes(smoke: Store, tmp_path: Path) -> None:
     history = smoke.gather([shard])
     reward = history.reward[:, ::-1].copy()
     reward[0] = 0.625
-    other.put(shard, replace(history, reward=reward), [session(0, 200)])
+    other.put(shard, replace(history, reward=reward), [session(1, 200)])
     before, after = (files_of("pwm0", Evidence(store, "smoke")) for store in (smoke, other))
     assert before.keys() == after.keys()
     assert all(before[name] != after[name] for name in before)

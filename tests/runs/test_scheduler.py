@@ -302,7 +302,7 @@ def test_a_shard_that_another_sweep_finishes_is_not_trained_again(
     theirs = made_up(2, 3)
     with ExitStack() as other:
         other.enter_context(lock(store, shards[0]))
-        put = [session(0, 60)]
+        put = [session(1, 60)]
         waiting(monkeypatch, [lambda: store.put(shards[0], theirs, put)])
         pools = Pools(Watched())
         run(shards, sweep(store), pools)
@@ -445,7 +445,7 @@ def test_progress_counts_stored_and_reported_episodes_of_any_process(
     clock = [100.0]
     monkeypatch.setattr(progressing, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     damaged, trained, begun = shards
-    store.put(damaged, made_up(2, 3), [session(0, 60)])
+    store.put(damaged, made_up(2, 3), [session(1, 60)])
     store.path(damaged).write_bytes(b"damaged")
     (store.folder / f"{begun.key}.lock").write_text("30\n")  # before the sweep began
     each = cost_of(shards[0])
@@ -455,7 +455,7 @@ def test_progress_counts_stored_and_reported_episodes_of_any_process(
         (store.folder / f"{trained.key}.lock").write_text("45\n")
         assert progress.update() == pytest.approx(each / 2 + each * 45 / 60, abs=2)
         (store.folder / f"{trained.key}.lock").unlink()
-        store.put(trained, made_up(2, 3), [session(0, 60)])
+        store.put(trained, made_up(2, 3), [session(1, 60)])
         assert progress.update() == pytest.approx(each * 3 / 2, abs=1)
         (store.folder / f"{begun.key}.lock").write_text(
             "10\n"
@@ -464,7 +464,7 @@ def test_progress_counts_stored_and_reported_episodes_of_any_process(
         (store.folder / f"{begun.key}.lock").write_text("50\n")
         store.path(damaged).unlink()
         assert progress.update() == pytest.approx(each * 11 / 6, abs=1)
-        store.put(damaged, made_up(2, 3), [session(0, 60)])
+        store.put(damaged, made_up(2, 3), [session(1, 60)])
         clock[0] += 2
     # Two shards of 120 replica-episodes, and the third from 60 to 100, in four seconds.
     assert "| 4 of 6 runs, 70 replica-episodes/s [" in capsys.readouterr().err

@@ -60,7 +60,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The histories of both shards, each trained without interruption."""
     store = Store(tmp_path_factory.mktemp("at_once"))
     for shard in (SHARD, NEXT):
-        store.put(shard, history_of(shard.runs), [session(0, 170)])
+        store.put(shard, history_of(shard.runs), [session(1, 170)])
     return histories(store.folder)
 
 
@@ -118,7 +118,7 @@ def test_shards_are_trained_and_stored_with_their_provenance(
     assert len(contents(store.folder)) == 4  # nothing else is left
     for shard in (SHARD, NEXT):
         (only,) = store.provenance(shard.key)
-        assert spans([only]) == [(0, 170)]
+        assert spans([only]) == [(1, 170)]
         assert only["command"] == COMMAND
         assert only["experiment"] == "tiny"
         assert {"commit", "clean", "versions", "cpu", "instruction_set", "threads"} <= only.keys()
@@ -134,7 +134,7 @@ def test_a_stopped_worker_resumes_where_it_was(
     kept = store.resume(SHARD)
     assert kept is not None
     assert kept.state["episodes_done"] == episodes
-    assert spans(kept.sessions) == [(0, episodes)]
+    assert spans(kept.sessions) == [(1, episodes)]
     assert not is_locked(store, SHARD)
     assert store.names() == {
         checkpoint(store).name,
@@ -142,8 +142,8 @@ def test_a_stopped_worker_resumes_where_it_was(
     }  # the next shard has not started
     train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD.key)) == [(0, episodes), (episodes, 170)]
-    assert spans(store.provenance(NEXT.key)) == [(0, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(1, episodes), (episodes + 1, 170)]
+    assert spans(store.provenance(NEXT.key)) == [(1, 170)]
     assert len(contents(store.folder)) == 4
 
 
@@ -155,7 +155,7 @@ def test_a_worker_can_be_stopped_again_and_again(
         train_until(end, [SHARD], store, stop)
     train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD.key)) == [(0, 30), (30, 90), (90, 100), (100, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(1, 30), (31, 90), (91, 100), (101, 170)]
 
 
 class Killed(BaseException):
@@ -184,7 +184,7 @@ def test_a_killed_worker_resumes_from_its_last_checkpoint(
     assert kept.state["episodes_done"] == 120
     kill_at(140, store, checkpoint_every=1e9)  # without another checkpoint
     train_shards([SHARD, NEXT], sweep(store))
-    assert spans(store.provenance(SHARD.key)) == [(0, 120), (120, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(1, 120), (121, 170)]
     assert histories(store.folder) == at_once
 
 
@@ -249,7 +249,7 @@ def test_a_damaged_checkpoint_is_reported_and_training_starts_over(
     path.write_bytes(path.read_bytes()[:-10] if damage else b"")
     train_shards([SHARD, NEXT], sweep(store))
     assert histories(store.folder) == at_once
-    assert spans(store.provenance(SHARD.key)) == [(0, 170)]
+    assert spans(store.provenance(SHARD.key)) == [(1, 170)]
     assert capsys.readouterr().err == f"damaged, to be computed again: {path}\n"
 
 
@@ -282,7 +282,7 @@ def no_trainer(*_arguments: object) -> NoReturn:
 
 
 def test_a_stored_shard_is_not_trained_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.put(SHARD, made_up(2, 9), [session(0, 170)])
+    store.put(SHARD, made_up(2, 9), [session(1, 170)])
     before = times(store.folder)
     monkeypatch.setattr(worker, "make_trainer", no_trainer)
     train_shards([SHARD], sweep(store))

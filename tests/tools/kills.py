@@ -153,7 +153,10 @@ def check(folder: Path, undisturbed: Path, num_episodes: int) -> int:
         assert ours.path(shard).read_bytes() == theirs.path(shard).read_bytes(), shard.key
         sessions = ours.provenance(shard.key)
         ends = [session["last_episode"] for session in sessions]
-        assert [session["first_episode"] for session in sessions] == [0, *ends[:-1]], sessions
+        assert [session["first_episode"] for session in sessions] == [
+            1,
+            *(end + 1 for end in ends[:-1]),
+        ], sessions
         assert ends[-1] == num_episodes
         sessions_in_all += len(sessions)
     assert ours.names() == {
