@@ -119,6 +119,7 @@ def _normalise_advantages(rule: UpdateRule, work: Work) -> None:
         product += work.leak[time] * work.advantage[time]
     deviation = np.sqrt(squares / np.float32(steps - 1))
     divisor = deviation + rule.normaliser
+    # The deviation's derivative with respect to A_t is (A_t - mean) / ((T - 1) deviation).
     slope = product / (np.float32(steps - 1) * deviation * divisor)
     for time in range(steps):
         through_deviation = slope * work.advantage[time]

@@ -80,9 +80,9 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
             probability = work.policy[action, row]
             by_logit = work.by_log_policy[action, row] - probability * total
             if bonus > ZERO:
-                above_mean = work.log_policy[action, row] + work.entropy[row]
+                centred_log_prob = work.log_policy[action, row] + work.entropy[row]
                 # Times `visits`, as `by_log_policy` is a sum over the steps that share this row.
-                by_logit += bonus * work.visits[row] * probability * above_mean
+                by_logit += bonus * work.visits[row] * probability * centred_log_prob
             # The first trunk has the policy, the last the value; they may be the same.
             work.by_heads[0, row, action] = by_logit
         work.by_heads[-1, row, VALUE] = work.by_value[row]
@@ -140,9 +140,9 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
             # The trunk is done; from here on, the value's gradient for the head is needed.
             for row in range(1, rows):
                 by_heads[row, VALUE] = work.by_head_value[row]
-        by_head = work.by_head_transposed
-        multiply(by_head, by_heads[1:rows].T, work.hidden[trunk, 1:rows])
-        transpose(gradient.head[trunk], by_head)
+        # Transposed, because `multiply` writes whole vectors, and a head has few columns.
+        multiply(work.by_head_transposed, by_heads[1:rows].T, work.hidden[trunk, 1:rows])
+        transpose(gradient.head[trunk], work.by_head_transposed)
         for column in range(NUM_OUTPUTS):
             total = ZERO
             for row in range(1, rows):
@@ -165,22 +165,22 @@ def _backpropagate_states(
     units = cells.shape[1]
     for row in range(len(parents)):
         parent = parents[row]
-        before, by_before = cells[parent], by_cells[parent]
-        values, by_values = gates[row], by_gates[row]
+        parent_cell, by_parent_cell = cells[parent], by_cells[parent]
+        row_gates, by_row_gates = gates[row], by_gates[row]
         for unit in range(0, units, LANES):
-            input_gate = load(values, Gate.INPUT * units + unit)
-            forget_gate = load(values, Gate.FORGET * units + unit)
-            candidate = load(values, Gate.CELL * units + unit)
-            output_gate = load(values, Gate.OUTPUT * units + unit)
-            state_tanh, by_output = load(cell_tanh[row], unit), load(by_hidden[row], unit)
-            through_output = by_output * output_gate * (ONE - state_tanh * state_tanh)
-            by_state = load(by_cell[row], unit) + through_output
-            by_forget_gate = by_state * load(before, unit) * forget_gate * (ONE - forget_gate)
+            input_gate = load(row_gates, Gate.INPUT * units + unit)
+            forget_gate = load(row_gates, Gate.FORGET * units + unit)
+            candidate = load(row_gates, Gate.CELL * units + unit)
+            output_gate = load(row_gates, Gate.OUTPUT * units + unit)
+            state_tanh, by_hidden_state = load(cell_tanh[row], unit), load(by_hidden[row], unit)
+            through_hidden = by_hidden_state * output_gate * (ONE - state_tanh * state_tanh)
+            by_state = load(by_cell[row], unit) + through_hidden
+            by_forget_gate = by_state * load(parent_cell, unit) * forget_gate * (ONE - forget_gate)
             by_input_gate = by_state * candidate * input_gate * (ONE - input_gate)
             by_candidate = by_state * input_gate * (ONE - candidate * candidate)
-            by_output_gate = by_output * state_tanh * output_gate * (ONE - output_gate)
-            store(by_values, Gate.INPUT * units + unit, by_input_gate)
-            store(by_values, Gate.FORGET * units + unit, by_forget_gate)
-            store(by_values, Gate.CELL * units + unit, by_candidate)
-            store(by_values, Gate.OUTPUT * units + unit, by_output_gate)
-            store(by_before, unit, load(by_before, unit) + by_state * forget_gate)
+            by_output_gate = by_hidden_state * state_tanh * output_gate * (ONE - output_gate)
+            store(by_row_gates, Gate.INPUT * units + unit, by_input_gate)
+            store(by_row_gates, Gate.FORGET * units + unit, by_forget_gate)
+            store(by_row_gates, Gate.CELL * units + unit, by_candidate)
+            store(by_row_gates, Gate.OUTPUT * units + unit, by_output_gate)
+            store(by_parent_cell, unit, load(by_parent_cell, unit) + by_state * forget_gate)

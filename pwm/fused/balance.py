@@ -79,7 +79,7 @@ def clip(rule: UpdateRule, gradient: Floats) -> None:
 
 @compiled
 def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
-    """Updates running means and variances of returns and rewards after an episode, if needed."""
+    """Updates the running statistics after an episode, if needed, as in `pwm.training.tracking`."""
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
@@ -91,9 +91,9 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
 
 @compiled
 def _track_moments(moments: Floats, rate: np.float32, terms: Floats) -> None:
-    """Moves a running mean and variance, `moments[:2]`, towards those of an episode's terms, (T,).
+    """Updates a running mean and variance, `moments[:2]`, with returns or rewards, (T,).
 
-    The terms are returns or rewards, with weight `rate`, as in `pwm.training.tracking.track`.
+    They become those of a mixture of the past and the episode's terms, which have weight `rate`.
     """
     count = np.float32(len(terms))
     total = squares = ZERO
@@ -113,6 +113,7 @@ def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
     """Takes an RMSprop step on log σ² of the rule uncertainty, as in `pwm.training.balance`."""
+    # The derivative of value_loss / 2σ² + log σ with respect to log σ².
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope

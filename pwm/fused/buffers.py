@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 
 class TaskTables(NamedTuple):
-    """The task as tables; the last row of `shown`, `node` and `rewards` is the blank trial's."""
+    """The task as tables; `pairs + 1` rows are each stimulus pair's trial, then the blank trial."""
 
     shown: Integers  # (pairs + 1, L): the stimulus; S for none
     node: Integers  # (pairs + 1, L): the node of the forest, numbered in the order of steps
@@ -90,14 +90,11 @@ class UpdateRule(NamedTuple):
 
 
 class Population(NamedTuple):
-    """R replicas: runs of one setting that differ in seed, critic weight and learning rate.
-
-    Each has P parameters, with padding.
-    """
+    """R replicas of P parameters each; they differ in seed, critic weight and learning rate."""
 
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
-    parameters: Floats  # (R, P), updated in place
+    parameters: Floats  # (R, P), with padding, updated in place
     square_average: Floats  # (R, optimiser states, P), updated in place
     average: Floats  # (R, optimiser states, P), updated in place; empty unless Adam is used
     decay_powers: Doubles  # (R, 2), updated in place: β₁ᵗ and β₂ᵗ; empty unless Adam is used
@@ -107,16 +104,13 @@ class Population(NamedTuple):
 class Episodes(NamedTuple):
     """Random draws for E episodes, and their metrics."""
 
-    trials: Integers  # (E, R, N): pairs
+    trials: Integers  # (E, R, N): indices of stimulus pairs
     noise: Floats  # (E, R, N, L): uniform on [0, 1)
     metrics: Floats  # (E, R, metrics), output
 
 
 class ProbedEpisode(NamedTuple):
-    """One episode of each replica, played to measure gradients without training.
-
-    All fields but the random draws are outputs. R and P are as in `Population`.
-    """
+    """One episode of each replica, played without training; all but its draws are outputs."""
 
     episodes: Episodes  # E = 1
     gradients: Floats  # (R, P)
@@ -127,7 +121,7 @@ class ProbedEpisode(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Working memory, overwritten by every update; `heads` to `entropy` have `LANES` more rows."""
+    """Working memory, overwritten by updates; `heads` to `entropy` are padded by `LANES` rows."""
 
     projected: Floats  # (K, S + 1, G): input to the gates for each stimulus, then for none
     head_transposed: Floats  # (K, outputs, H)

@@ -1,7 +1,6 @@
 """Compiled forward pass: the LSTM's states, the policies and the sampled actions.
 
-A row is a state of the LSTM, shared by all steps that reach it. `pwm.fused.buffers` explains rows,
-levels, nodes and shapes.
+A row is a state of the LSTM; `pwm.fused.buffers` explains rows, levels, nodes and shapes.
 """
 
 from __future__ import annotations
@@ -149,8 +148,8 @@ def _compute_states(
     hidden: Floats,  # (m, H), output
 ) -> None:
     """Computes the LSTM's states in a level's m rows from the inputs to their gates."""
-    # Each loop runs over all rows, because a wide load of numbers that narrow stores have just
-    # written would have to wait.
+    # Three loops over the rows rather than one: a wide load of numbers that narrow stores have just
+    # written would wait until the cache has them.
     units = cell.shape[1]
     # The cell gate (candidate) is tanh(x) = 2 sigmoid(2 x) - 1, so one function serves all gates.
     for row in range(len(parents)):
@@ -160,15 +159,15 @@ def _compute_states(
         for gate in range(0, gates.shape[1], WIDE):
             store(gates[row], gate, sigmoid(load_wide(gates[row], gate)))
     for row in range(len(parents)):
-        values, before = gates[row], cells[parents[row]]
+        row_gates, parent_cell = gates[row], cells[parents[row]]
         for unit in range(0, units, LANES):
-            input_gate = load(values, Gate.INPUT * units + unit)
-            forget_gate = load(values, Gate.FORGET * units + unit)
-            candidate = TWO * load(values, Gate.CELL * units + unit) - ONE
-            output_gate = load(values, Gate.OUTPUT * units + unit)
-            state = input_gate * candidate + forget_gate * load(before, unit)
+            input_gate = load(row_gates, Gate.INPUT * units + unit)
+            forget_gate = load(row_gates, Gate.FORGET * units + unit)
+            candidate = TWO * load(row_gates, Gate.CELL * units + unit) - ONE
+            output_gate = load(row_gates, Gate.OUTPUT * units + unit)
+            state = input_gate * candidate + forget_gate * load(parent_cell, unit)
             state_tanh = tanh(state)
-            store(values, Gate.CELL * units + unit, candidate)
+            store(row_gates, Gate.CELL * units + unit, candidate)
             store(cell[row], unit, state)
             store(cell_tanh[row], unit, state_tanh)
             store(hidden[row], unit, output_gate * state_tanh)

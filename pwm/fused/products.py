@@ -35,18 +35,17 @@ COLUMNS = 4  # columns that are computed together in a product with a transposed
 
 
 def _row_operations(load: Any, width: int) -> Any:
-    """Makes two compiled functions; they copy a row, `values`, to `out`, or add it to `out`.
-
-    The rows' length is a multiple of `width`; `load` loads `width` numbers.
-    """
+    """Makes `copy` and `add` for rows of a multiple of `width` numbers; `load` loads `width`."""
 
     @compiled
     def copy(out: Floats, values: Floats) -> None:
+        """Copies a row, `values`, to `out`."""
         for column in range(0, len(out), width):
             store(out, column, load(values, column))
 
     @compiled
     def add(out: Floats, values: Floats) -> None:
+        """Adds a row, `values`, to `out`."""
         for column in range(0, len(out), width):
             store(out, column, load(out, column) + load(values, column))
 
@@ -82,6 +81,7 @@ def _product(load: Any, broadcast: Any, width: int, *, adds: bool) -> Any:
 
     @compiled
     def initial_sums(row: Floats, column: int) -> Lanes:
+        """Vector to which the products for these elements of a row of `out` are added."""
         return load(row, column) if adds else broadcast(ZERO)
 
     @compiled_apart
@@ -91,25 +91,25 @@ def _product(load: Any, broadcast: Any, width: int, *, adds: bool) -> Any:
         for row in range(0, rows - 3, 4):
             out0, out1, out2, out3 = out[row], out[row + 1], out[row + 2], out[row + 3]
             for column in range(0, out.shape[1], width):
-                a, b = initial_sums(out0, column), initial_sums(out1, column)
-                c, d = initial_sums(out2, column), initial_sums(out3, column)
+                sums0, sums1 = initial_sums(out0, column), initial_sums(out1, column)
+                sums2, sums3 = initial_sums(out2, column), initial_sums(out3, column)
                 for k in range(inner):
                     lanes = load(right[k], column)
-                    a += left[row, k] * lanes
-                    b += left[row + 1, k] * lanes
-                    c += left[row + 2, k] * lanes
-                    d += left[row + 3, k] * lanes
-                store(out0, column, a)
-                store(out1, column, b)
-                store(out2, column, c)
-                store(out3, column, d)
+                    sums0 += left[row, k] * lanes
+                    sums1 += left[row + 1, k] * lanes
+                    sums2 += left[row + 2, k] * lanes
+                    sums3 += left[row + 3, k] * lanes
+                store(out0, column, sums0)
+                store(out1, column, sums1)
+                store(out2, column, sums2)
+                store(out3, column, sums3)
         # The last rows, up to three, one at a time.
         for row in range(rows - rows % 4, rows):
             for column in range(0, out.shape[1], width):
-                a = initial_sums(out[row], column)
+                sums0 = initial_sums(out[row], column)
                 for k in range(inner):
-                    a += left[row, k] * load(right[k], column)
-                store(out[row], column, a)
+                    sums0 += left[row, k] * load(right[k], column)
+                store(out[row], column, sums0)
 
     return product
 
@@ -141,35 +141,35 @@ def _add_row_transposed(out: Floats, left: Floats, right: Floats) -> None:
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
-        a = b = c = d = broadcast(ZERO)
+        sums0 = sums1 = sums2 = sums3 = broadcast(ZERO)
         for k in range(0, len(left), LANES):
             lanes = load(left, k)
-            a += lanes * load(right0, k)
-            b += lanes * load(right1, k)
-            c += lanes * load(right2, k)
-            d += lanes * load(right3, k)
-        _add_lanes(out, column, fold((a, b, c, d)))
+            sums0 += lanes * load(right0, k)
+            sums1 += lanes * load(right1, k)
+            sums2 += lanes * load(right2, k)
+            sums3 += lanes * load(right3, k)
+        _add_lanes(out, column, fold((sums0, sums1, sums2, sums3)))
 
 
 @compiled
 def _add_rows_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out for the first four rows of `left`, or for all if it has 2 or 3.
 
-    Of fewer than four rows, the last is computed more than once.
+    If there are fewer than four, the last fills the vectors, and its extra sums are not used.
     """
     last = len(left) - 1
     left0, left1, left2, left3 = left[0], left[1], left[min(2, last)], left[min(3, last)]
     for column in range(0, len(right), COLUMNS):
         right0, right1 = right[column], right[column + 1]
         right2, right3 = right[column + 2], right[column + 3]
-        a = b = c = d = _four_times(broadcast(ZERO))
+        sums0 = sums1 = sums2 = sums3 = _four_times(broadcast(ZERO))
         for k in range(0, left.shape[1], LANES):
             lanes = pair(pair(load(left0, k), load(left1, k)), pair(load(left2, k), load(left3, k)))
-            a += lanes * _four_times(load(right0, k))
-            b += lanes * _four_times(load(right1, k))
-            c += lanes * _four_times(load(right2, k))
-            d += lanes * _four_times(load(right3, k))
-        sums = fold((a, b, c, d))  # `COLUMNS` sums of the first row, then of the second, ...
+            sums0 += lanes * _four_times(load(right0, k))
+            sums1 += lanes * _four_times(load(right1, k))
+            sums2 += lanes * _four_times(load(right2, k))
+            sums3 += lanes * _four_times(load(right3, k))
+        sums = fold((sums0, sums1, sums2, sums3))  # all of the first row, then of the second, ...
         _add_lanes(out[0], column, first_half(first_half(sums)))
         _add_lanes(out[1], column, second_half(first_half(sums)))
         if last > 1:
@@ -186,13 +186,13 @@ def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """Vector that repeats another's lanes four times."""
+    """Repeats a vector's lanes four times."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 
 @compiled
 def dot(left: Floats, right: Floats) -> np.float32:
-    """The inner product of two rows of the same length."""
+    """Inner product of two rows; `LANES` partial sums are added in the order of `fold`."""
     sums = broadcast(ZERO)
     for column in range(0, len(left), LANES):
         sums += load(left, column) * load(right, column)

@@ -6,8 +6,10 @@ compiler vectorises long loops by itself. Explicit vectors are needed in short l
 that arrays do not overlap would take longer than the loop; in products, whose sums should stay in
 registers; and in sums over lanes, which the compiler must not reorder.
 
-A Numba intrinsic receives the types of its arguments, and returns its signature and a function that
-builds its LLVM code, which is inlined at each call.
+A Numba intrinsic is called at compile time, with the types of its arguments instead of values. It
+returns its signature, made by calling the result's type with the arguments' types, and a function
+that generates its LLVM code, which is inlined at each call. This code generator receives Numba's
+context, LLVM's builder, the signature and the arguments as LLVM values, and returns the result.
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ lanes_type, wide_type = LanesType(LANES), LanesType(WIDE)
 def _address(context: Any, builder: Any, signature: Any, arguments: Any, lanes: LanesType) -> Any:
     """Builds the address of a vector in memory; `arguments` begin with its row and first column."""
     row = context.make_array(signature.args[0])(context, builder, arguments[0])
-    return builder.bitcast(builder.gep(row.data, [arguments[1]]), lanes.vector.as_pointer())
+    first_number = builder.gep(row.data, [arguments[1]])  # the row is contiguous
+    return builder.bitcast(first_number, lanes.vector.as_pointer())
 
 
 def _loading(lanes: LanesType) -> Any:
@@ -125,12 +128,12 @@ def columns(_context: Any, numbers: Any, start: Any) -> Any:
 
 
 def _code(build: Callable[[Any, Any], Any]) -> Any:
-    """Makes the code generator of an intrinsic from a function of LLVM's builder and arguments."""
+    """Makes the code generator of an intrinsic from a function of only builder and arguments."""
     return lambda _context, builder, _signature, arguments: build(builder, arguments)
 
 
 def _take(builder: Any, one: Any, other: Any, lanes: Iterable[int]) -> Any:
-    """Builds a vector from lanes of two others, numbered through the first, then the second."""
+    """Builds a vector from lanes of two others; the second's are numbered after the first's."""
     numbers = list(lanes)
     selected = ir.Constant(ir.VectorType(INTEGER, len(numbers)), numbers)
     return builder.shuffle_vector(one, other, selected)
@@ -220,7 +223,8 @@ def fold(_context: Any, vectors: Any) -> Any:
 def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
     """Adds the second half of each block of 2 `half` lanes to its first; joins vectors in pairs.
 
-    The lanes of a block add up to one number. Each vector has `groups` groups of such blocks.
+    The lanes of a block add up to one number. Each vector has `groups` groups, and a group has a
+    block for each of `fold`'s vectors that earlier calls have joined into this one.
     """
     joined = min(len(vectors), 2)  # 1 if a single vector remains
     # Numbers of the lanes, with axes for vector, group, block, half of the block, and lane.
@@ -288,6 +292,7 @@ def _make_operator(
 
     @intrinsic
     def apply(_context: Any, one: Any, other: Any) -> Any:
+        """Applies the operator; `implementation` has checked the operands."""
         lanes = one if isinstance(one, LanesType) else other
         instruction: Any = on_integers if lanes.element == INTEGER else on_floats
         result = LanesType(lanes.count, BOOLEAN) if operation in COMPARISONS else lanes
@@ -298,8 +303,8 @@ def _make_operator(
         )
 
     @overload(operation)
-    def select(one: Any, other: Any) -> Any:
-        """Implementation for operands of these types; None if they are not supported."""
+    def implementation(one: Any, other: Any) -> Any:
+        """Returns a function for Numba to compile for these types; None if they are unsupported."""
 
         def operate(one: Any, other: Any) -> Any:
             return apply(one, other)
