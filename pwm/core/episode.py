@@ -19,7 +19,7 @@ from pwm.core.rollout import Draws, Episode, Rollout
 class Scales(NamedTuple):
     """Scales of an episode's errors, [R] each: A = ((G - centre) / spread - v) / error_scale.
 
-    G are returns in reward, and v the outputs of the value head. By default, A = G - v.
+    G are returns in units of reward, and v the outputs of the value head. By default, A = G - v.
     `pwm.training.balance.episode_scales` sets the scales; they are the same until the next update.
     """
 
@@ -55,15 +55,9 @@ def play_episode(
     critic_weights: Tensor,
     scales: Scales,
 ) -> Played:
-    """Plays one episode and computes its losses.
+    """Plays one episode, given parameters [R, P] and draws for one episode; computes its losses.
 
-    Args:
-        rollout: rollout of the task with the agent.
-        parameters: parameters, [R, P], in which the losses are differentiable.
-        draws: draws for the episode: trials [R, N] and noise [R, N, L].
-        config: configuration of the losses.
-        critic_weights: critic weights, [R].
-        scales: scales of the errors and of the critic weights.
+    Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
     episode = rollout.play(parameters, draws)
     rewards = episode.rewards.flatten(1)  # (R, T)
@@ -83,9 +77,9 @@ def play_episode(
         )
         return scales.from_reward(returns.reshape_as(rewards))
 
-    constant = targets(raw_values.detach())
-    errors = (constant - raw_values) / error_scale  # A = G - v, scaled
-    advantages, head_advantages = errors, (constant - head_values) / error_scale
+    fixed_targets = targets(raw_values.detach())
+    errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
+    advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
     if config.leaking_targets:
         # With discount γ, ∂total/∂v_t gets a third term: the policy loss's gradient through earlier
         # targets, -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s).

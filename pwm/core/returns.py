@@ -16,7 +16,7 @@ BLOCK = 16  # steps; products of whole blocks round alike, for one replica and f
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps, [R, T], from rewards, [R, T].
+    """Discounted returns G_t = Σ_k≥t discount^(k-t) r_k, [R, T], from rewards r, [R, T].
 
     One matrix product is many times as fast as a recursion.
     """
@@ -38,7 +38,7 @@ def bootstrapped_returns(
 
     Args:
         rewards: rewards, [R, T].
-        values: values of the critic, in reward, [R, T].
+        values: values of the critic, in units of reward, [R, T].
         discount: γ.
         trace_decay: λ; if it is 1, the values are not used.
     """

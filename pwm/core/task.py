@@ -143,13 +143,12 @@ def trial_states(config: TaskConfig) -> NDArray[np.int64]:
     """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
 
     Two trials are in the same state at a step if they have shown the same observations up to it.
-    States are numbered from 0, in order of their steps.
+    Different steps have different states. States are numbered from 0, in order of their steps.
     """
     observations = observation_table(config)
     states = np.zeros(observations.shape[:2], np.int64)
-    # Keyed by the observations so far. They are longer at later steps, so steps share no state.
-    numbers: dict[bytes, int] = {}
+    state_after: dict[bytes, int] = {}  # from the observations shown so far
     for step in range(config.trial_length):
         for trial, shown in enumerate(observations[:, : step + 1]):
-            states[trial, step] = numbers.setdefault(shown.tobytes(), len(numbers))
+            states[trial, step] = state_after.setdefault(shown.tobytes(), len(state_after))
     return states
