@@ -2,7 +2,7 @@
 
 `Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
 out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Units are
-added to each LSTM, and numbers to each row, up to a multiple of 8 or 32. They are zero and stay so
+added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero and stay so
 in training. With this padding, a replica's results have the same bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
@@ -29,7 +29,7 @@ GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
 NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
-ROW_MULTIPLE = 32  # PyTorch's loops take up to 32 numbers at once; those left over round differently
+ROW_MULTIPLE = 32  # PyTorch's loops take up to 32 numbers at once; a remainder rounds differently
 UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
 
 
@@ -82,8 +82,8 @@ class Outputs(NamedTuple):
 class Agent:
     """An actor-critic for observations of S stimuli, without its parameters.
 
-    A trunk is an LSTM. Each trunk has a linear head, which outputs the policy's logits and the
-    value. With separate trunks, the value of the first and the logits of the last are not used.
+    A trunk is an LSTM with a linear head, which outputs the policy's logits and the value. Of two
+    trunks, the first one's value and the last one's logits are not used.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Agent:
         """Takes one LSTM step; `step_input` is the gate units' input without the recurrent part."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-        assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no numbers left over
+        assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
         # One call of sigmoid serves all gates: the cell gate's tanh(x) is 2 sigmoid(2 x) - 1.
         gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)

@@ -35,12 +35,8 @@ def bootstrapped_returns(
 
     Since G_t = (r_t + γ (1 - λ) v_t+1) + γ λ G_t+1, they are the discounted returns of the terms
     in brackets, with discount γ λ. G_t - v_t is the advantage of GAE(λ) (Schulman et al., 2016).
-
-    Args:
-        rewards: rewards, [R, T].
-        values: values of the critic, in units of reward, [R, T].
-        discount: γ.
-        trace_decay: λ; if it is 1, the values are not used.
+    Rewards r and values v are [R, T], in units of reward; γ is `discount` and λ is `trace_decay`.
+    If λ is 1, the values are not used.
     """
     if trace_decay == 1:
         return discounted_returns(rewards, discount)

@@ -137,18 +137,3 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
     table[:-1, :-1, Action.HOLD] = config.hold_reward
     table[rows, -1, correct_actions(config)] = config.reward
     return table
-
-
-def trial_states(config: TaskConfig) -> NDArray[np.int64]:
-    """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
-
-    Two trials are in the same state at a step if they have shown the same observations up to it.
-    Different steps have different states. States are numbered from 0, in order of their steps.
-    """
-    observations = observation_table(config)
-    states = np.zeros(observations.shape[:2], np.int64)
-    state_after: dict[bytes, int] = {}  # from the observations shown so far
-    for step in range(config.trial_length):
-        for trial, shown in enumerate(observations[:, : step + 1]):
-            states[trial, step] = state_after.setdefault(shown.tobytes(), len(state_after))
-    return states
