@@ -15,7 +15,7 @@ import torch
 from pwm.core.agent import NUM_GATES, NUM_OUTPUTS
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import DrawSource
-from pwm.core.task import trial_states
+from pwm.training.diagnostics import trial_states
 
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
 PRODUCTS = 300  # products per measurement

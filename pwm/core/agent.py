@@ -1,9 +1,9 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
 `Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
-out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Hidden
-units and rows are padded with zeros, which training leaves at zero, so that a replica's results are
-rounded alike alone and in a population (CONTRIBUTING.md).
+out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Units are
+added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero and stay so
+in training. With this padding, a replica's results have the same bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
@@ -29,7 +29,7 @@ GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
 NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
-ROW_MULTIPLE = 32  # PyTorch's vectorised loops take at most 32 numbers at once
+ROW_MULTIPLE = 32  # PyTorch's loops take up to 32 numbers at once; a remainder rounds differently
 UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
 
 
@@ -82,8 +82,8 @@ class Outputs(NamedTuple):
 class Agent:
     """An actor-critic for observations of S stimuli, without its parameters.
 
-    A trunk is an LSTM. Each trunk has a linear head, which outputs the policy's logits and the
-    value. With separate trunks, the value of the first and the logits of the last are not used.
+    A trunk is an LSTM with a linear head, which outputs the policy's logits and the value. Of two
+    trunks, the first one's value and the last one's logits are not used.
     """
 
     def __init__(
@@ -103,14 +103,10 @@ class Agent:
     def unroll(
         self, weights: Weights, observations: Tensor, state: State | None
     ) -> tuple[Outputs, State]:
-        """Runs the LSTM and its heads over L steps; all N trials run in parallel.
+        """Runs the LSTM and its heads over the L steps of N trials, which run in parallel.
 
-        Args:
-            weights: weights of R replicas.
-            observations: observations of the trials, [R, N, L, S].
-            state: state of every trial before its first step; None for zeros.
-        Returns:
-            The outputs at every step, and the state after the last.
+        Observations are [R, N, L, S]. `state` is that before the first step, None for zeros.
+        Returns the outputs at every step, and the state after the last.
         """
         replicas, trials, steps, _ = observations.shape
         trunks = self.config.num_trunks
@@ -122,15 +118,15 @@ class Agent:
             state = self._step(weights.recurrent_weight, step_input, state)
             hidden.append(state.hidden)
         assert state is not None  # a trial has steps
-        features = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
-        detached = features.detach()
+        units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
+        detached = units.detach()
         shape = (replicas, trunks, trials, steps, -1)  # -1: outputs or units
 
-        def heads(inputs: Tensor) -> Tensor:
+        def heads(features: Tensor) -> Tensor:
             """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""
-            return torch.baddbmm(weights.head_bias, inputs, weights.head_weight).view(shape)
+            return torch.baddbmm(weights.head_bias, features, weights.head_weight).view(shape)
 
-        outputs = heads(features)
+        outputs = heads(units)
         return Outputs(
             logits=outputs[:, 0, ..., :VALUE],
             values=outputs[:, -1, ..., VALUE],
@@ -156,13 +152,13 @@ class Agent:
 
         They are uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; those of the heads too.
         """
-        padded = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
-        parameters = torch.zeros(len(seeds), padded)
+        row_size = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
+        parameters = torch.zeros(len(seeds), row_size)
         views = self._unpadded(parameters).values()
-        sizes = [view[0].numel() for view in views]
-        uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(sizes)))
+        counts = [view[0].numel() for view in views]  # numbers to draw for each tensor
+        uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(counts)))
         bound = np.float32(self.config.hidden_size**-0.5)
-        drawn = torch.from_numpy((2 * uniform - 1) * bound).split_with_sizes(sizes, dim=1)
+        drawn = torch.from_numpy((2 * uniform - 1) * bound).split_with_sizes(counts, dim=1)
         for view, values in zip(views, drawn, strict=True):
             view.copy_(values.view(view.shape))  # writes into `parameters`
         return parameters
@@ -183,7 +179,7 @@ class Agent:
 
     def weights(self, parameters: Tensor) -> Weights:
         """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
-        views = self._padded(parameters.clone())  # the clone is at an aligned address
+        views = self._padded(parameters.clone())  # at an aligned address, which affects rounding
         # (R', rows, columns) each
         weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")

@@ -111,17 +111,15 @@ class TrainConfig:
         """Requires enough probe episodes for a variance, and increasing times between updates."""
         count, times = self.probe_episodes, self.probe_at
         require_integer("probe_episodes", count, 0)
-        if count > 0:
-            possible = count >= 2 and self.loss.lost_gradients == "none"
-            accepted = "0, or at least 2 with lost_gradients none"
-            require(possible, "probe_episodes", count, accepted)
-        most, batch = self.num_episodes, self.episodes_per_update
-        accepted = f"increasing numbers of episodes from 0 to {most}"
-        require(isinstance(times, tuple), "probe_at", times, accepted)
-        typed = " ".join(map(str, times))
-        in_range = all(type(time) is int and 0 <= time <= most for time in times)
-        require(in_range and list(times) == sorted(set(times)), "probe_at", typed, accepted)
-        accepted = f"multiples of the {batch} episodes per update"
-        require(all(time % batch == 0 for time in times), "probe_at", typed, accepted)
+        valid = count == 0 or (count >= 2 and self.loss.lost_gradients == "none")
+        require(valid, "probe_episodes", count, "0, or at least 2 with lost_gradients none")
+        increasing = f"increasing numbers of episodes from 0 to {self.num_episodes}"
+        require(isinstance(times, tuple), "probe_at", times, increasing)
+        typed = " ".join(map(str, times))  # as on the command line
+        in_range = all(type(time) is int and 0 <= time <= self.num_episodes for time in times)
+        require(in_range and list(times) == sorted(set(times)), "probe_at", typed, increasing)
+        batch = self.episodes_per_update
+        whole_updates = f"multiples of the {batch} episodes per update"
+        require(all(time % batch == 0 for time in times), "probe_at", typed, whole_updates)
         if times:
             require(count > 0, "probe_episodes", count, "at least 2 with --probe-at")

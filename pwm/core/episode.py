@@ -19,7 +19,7 @@ from pwm.core.rollout import Draws, Episode, Rollout
 class Scales(NamedTuple):
     """Scales of an episode's errors, [R] each: A = ((G - centre) / spread - v) / error_scale.
 
-    G are returns in reward, and v the outputs of the value head. By default, A = G - v.
+    G are returns in units of reward, and v the outputs of the value head. By default, A = G - v.
     `pwm.training.balance.episode_scales` sets the scales; they are the same until the next update.
     """
 
@@ -55,37 +55,27 @@ def play_episode(
     critic_weights: Tensor,
     scales: Scales,
 ) -> Played:
-    """Plays one episode and computes its losses.
+    """Plays one episode, given parameters [R, P] and draws for one episode; computes its losses.
 
-    Args:
-        rollout: rollout of the task with the agent.
-        parameters: parameters, [R, P], in which the losses are differentiable.
-        draws: draws for the episode: trials [R, N] and noise [R, N, L].
-        config: configuration of the losses.
-        critic_weights: critic weights, [R].
-        scales: scales of the errors and of the critic weights.
+    Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
     episode = rollout.play(parameters, draws)
-    rewards = episode.rewards.flatten(1)  # (R, T)
-    # v, the same numbers twice, but gradients of the second reach only the value head.
+    # v, [R, T], the same numbers twice, but gradients of the second reach only the value head.
     raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
     error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
-    horizon = episode.rewards.shape[-1] if config.return_horizon == "trial" else rewards.shape[1]
-    by_horizon = (-1, horizon)  # a row per trial or episode, so that returns end with it
+    by_trial = config.return_horizon == "trial"
+    # One row per trial, (R N, L), or per episode, (R, T), so that returns end with it.
+    rewards = episode.rewards.flatten(0, 1) if by_trial else episode.rewards.flatten(1)
 
     def targets(in_target: Tensor) -> Tensor:
         """G in the units of v, [R, T]: λ-returns that contain the values `in_target`."""
-        returns = bootstrapped_returns(
-            rewards.reshape(by_horizon),
-            scales.to_reward(in_target).reshape(by_horizon),
-            config.discount,
-            config.trace_decay,
-        )
-        return scales.from_reward(returns.reshape_as(rewards))
+        values = scales.to_reward(in_target).reshape_as(rewards)
+        returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
+        return scales.from_reward(returns.reshape_as(in_target))
 
-    constant = targets(raw_values.detach())
-    errors = (constant - raw_values) / error_scale  # A = G - v, scaled
-    advantages, head_advantages = errors, (constant - head_values) / error_scale
+    fixed_targets = targets(raw_values.detach())
+    errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
+    advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
     if config.leaking_targets:
         # With discount γ, ∂total/∂v_t gets a third term: the policy loss's gradient through earlier
         # targets, -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s).
@@ -101,9 +91,8 @@ def play_episode(
         config=config,
     )
     # For metrics and running statistics; the losses use the targets above.
-    returns = discounted_returns(rewards.reshape(by_horizon), config.discount)
-    values = scales.to_reward(raw_values)
-    return Played(episode, returns.reshape_as(rewards), values, scales, losses)
+    returns = discounted_returns(rewards, config.discount).reshape_as(raw_values)
+    return Played(episode, returns, scales.to_reward(raw_values), scales, losses)
 
 
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:

@@ -25,23 +25,10 @@ class InputError(ValueError):
         return f"{shown} {self.value}: expected {self.accepted}"
 
 
-class ArgumentError(InputError):
-    """An invalid argument of a function, named as in its call."""
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.value}: expected {self.accepted}"
-
-
 def require(condition: bool, name: str, value: object, accepted: str) -> None:
     """Raises `InputError` unless the condition holds."""
     if not condition:
         raise InputError(name, value, accepted)
-
-
-def require_argument(condition: bool, name: str, value: object, accepted: str) -> None:
-    """Raises `ArgumentError` unless the condition holds."""
-    if not condition:
-        raise ArgumentError(name, value, accepted)
 
 
 def require_choice(name: str, value: str, choices: Iterable[str]) -> None:

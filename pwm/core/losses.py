@@ -152,6 +152,7 @@ def episode_losses(
     """Computes all losses of one episode.
 
     `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ.
+    `config` determines which of these tensors the gradients of the losses reach.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
@@ -161,8 +162,6 @@ def episode_losses(
         errors: for the value loss, attached to the values, but not to the returns, [R, T].
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
-    Returns:
-        The losses; `config` determines which of the tensors their gradients reach.
     """
     if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()

@@ -16,7 +16,7 @@ BLOCK = 16  # steps; products of whole blocks round alike, for one replica and f
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Returns G_t = Σ_k≥t discount^(k-t) r_k to the last of T steps, [R, T], from rewards, [R, T].
+    """Discounted returns G_t = Σ_k≥t discount^(k-t) r_k, [R, T], from rewards r, [R, T].
 
     One matrix product is many times as fast as a recursion.
     """
@@ -35,12 +35,8 @@ def bootstrapped_returns(
 
     Since G_t = (r_t + γ (1 - λ) v_t+1) + γ λ G_t+1, they are the discounted returns of the terms
     in brackets, with discount γ λ. G_t - v_t is the advantage of GAE(λ) (Schulman et al., 2016).
-
-    Args:
-        rewards: rewards, [R, T].
-        values: values of the critic, in reward, [R, T].
-        discount: γ.
-        trace_decay: λ; if it is 1, the values are not used.
+    Rewards r and values v are [R, T], in units of reward; γ is `discount` and λ is `trace_decay`.
+    If λ is 1, the values are not used.
     """
     if trace_decay == 1:
         return discounted_returns(rewards, discount)

@@ -48,12 +48,9 @@ class Draws(NamedTuple):
 
 
 class DrawSource:
-    """Source of the random draws for successive episodes of R replicas.
+    """Source of the random draws for successive episodes of R replicas, one per seed.
 
-    Args:
-        task: task, which determines how many draws an episode needs.
-        seeds: seed of each replica.
-        of_probes: whether the episodes are probes (not trained on), which have separate streams.
+    Probes, episodes that are not trained on, have separate streams.
     """
 
     def __init__(self, task: TaskConfig, seeds: Sequence[int], *, of_probes: bool = False) -> None:
@@ -92,12 +89,10 @@ class Rollout:
         self._rewards = torch.from_numpy(reward_table(task)).to(device)
 
     def play(self, parameters: Tensor, draws: Draws) -> Episode:
-        """Plays one episode.
+        """Plays one episode, given parameters [R, P] and draws for one episode.
 
-        Args:
-            parameters: parameters, [R, P]. The episode is differentiable in them and has their data
-                type, except for rewards (float32), trials and actions (int64).
-            draws: trials [R, N] and noise [R, N, L].
+        The episode has the data type of the parameters, except for rewards (float32), trials and
+        actions (int64).
         """
         weights = self._agent.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state

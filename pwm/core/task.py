@@ -137,19 +137,3 @@ def reward_table(config: TaskConfig) -> NDArray[np.float32]:
     table[:-1, :-1, Action.HOLD] = config.hold_reward
     table[rows, -1, correct_actions(config)] = config.reward
     return table
-
-
-def trial_states(config: TaskConfig) -> NDArray[np.int64]:
-    """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
-
-    Two trials are in the same state at a step if they have shown the same observations up to it.
-    States are numbered from 0, in order of their steps.
-    """
-    observations = observation_table(config)
-    states = np.zeros(observations.shape[:2], np.int64)
-    # Keyed by the observations so far. They are longer at later steps, so steps share no state.
-    numbers: dict[bytes, int] = {}
-    for step in range(config.trial_length):
-        for trial, shown in enumerate(observations[:, : step + 1]):
-            states[trial, step] = numbers.setdefault(shown.tobytes(), len(numbers))
-    return states

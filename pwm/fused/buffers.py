@@ -4,9 +4,9 @@ The LSTM's states in an episode are the rows of arrays. Row 0 is the zero state.
 is computed from the state of an earlier row, its `parent`, and a stimulus, `shown`. If the state is
 carried across trials, the rows form a chain, one row per step. If it is reset at each trial, it
 depends only on the trial's stimuli so far, so trials share rows. The distinct beginnings of the
-task's trials (`pwm.core.task.trial_states`) are then the nodes of a forest, and each node of the
-episode's trials has a row. A row is computed once per episode, and its gradient is the sum over the
-steps that share it. Rows of the same depth form a level and are computed together.
+task's trials (`trial_states`) are then the nodes of a forest, and each node of the episode's trials
+has a row. A row is computed once per episode, and its gradient is the sum over the steps that share
+it. Rows of the same depth form a level and are computed together.
 
 Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
 G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.

@@ -21,14 +21,14 @@ from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
 from pwm.core.losses import NORMALISER, Balance, LossConfig
 from pwm.core.rollout import Draws
-from pwm.core.task import Action, TaskConfig, observation_table, reward_table, trial_states
+from pwm.core.task import Action, TaskConfig, observation_table, reward_table
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 from pwm.training.balance import COMBINATIONS, num_states
-from pwm.training.diagnostics import Trajectory
+from pwm.training.diagnostics import Trajectory, trial_states
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import OF_ADAM

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from pwm.analysis.theory import slowdown
-from pwm.core.errors import ArgumentError, require_argument
+from pwm.tools.errors import ArgumentError, require_argument
 from pwm.tools.graph import ancestors, between, leaves, output
 from pwm.tools.reductions import EXACT, ValueTerm, describe_losses, flat_gradient, value_term
 from pwm.tools.report import Cost, LeakReport

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import fmean, pstdev, stdev
 
-from pwm.core.errors import require_argument
+from pwm.tools.errors import require_argument
 from pwm.tools.series import Series, floats
 
 NEAR = 0.5  # of the returns' spread; at nearly twice that, w = 1 takes 1.2 times as long to learn

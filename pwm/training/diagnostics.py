@@ -10,7 +10,7 @@ Sums are taken in a fixed order, so the diagnostics are bit-identical on every m
 gradients and the episodes are.
 
 Shapes: R replicas, E episodes, T steps per episode, N trials per episode, M states of a trial
-(`pwm.core.task.trial_states`), H hidden units (without padding), P' parameters of the trunk.
+(`trial_states`), H hidden units (without padding), P' parameters of the trunk.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pwm.core.config import TrainConfig
 from pwm.core.history import DIAGNOSTICS
 from pwm.core.leak import leak_temperature
+from pwm.core.task import TaskConfig, observation_table
 
 Doubles = NDArray[np.float64]
 SATURATED = 0.6  # |h| above which a hidden state counts as saturated
@@ -37,6 +38,21 @@ class Trajectory(NamedTuple):
     values: NDArray[np.float32]  # (R, T): in reward
     returns: NDArray[np.float32]  # (R, T): Monte Carlo returns, in reward
     hidden: NDArray[np.float32]  # (R, T, H): of the LSTM that the policy reads
+
+
+def trial_states(config: TaskConfig) -> NDArray[np.int64]:
+    """State of each pair's trial, then of the blank trial, at each step: [pairs + 1, L].
+
+    Two trials are in the same state at a step if they have shown the same observations up to it.
+    Different steps have different states. States are numbered from 0, in order of their steps.
+    """
+    observations = observation_table(config)
+    states = np.zeros(observations.shape[:2], np.int64)
+    state_after: dict[bytes, int] = {}  # from the observations shown so far
+    for step in range(config.trial_length):
+        for trial, shown in enumerate(observations[:, : step + 1]):
+            states[trial, step] = state_after.setdefault(shown.tobytes(), len(state_after))
+    return states
 
 
 class GradientProbe:
@@ -82,8 +98,8 @@ class GradientProbe:
         """The diagnostics that `DIAGNOSTICS` names, from E >= 2 episodes: [diagnostics, R].
 
         Args:
-            states: state of the trial at each step, [R, E T]; see `pwm.core.task.trial_states`.
-                None if the LSTM's state is carried over trials or trials may be blanked.
+            states: state of the trial at each step, [R, E T]; see `trial_states`. None if the
+                LSTM's state is carried over trials or trials may be blanked.
         """
         count = len(self._steps)  # E
         # Mean over episodes of each term in `add`, summed over parameters: (R,) each.
@@ -155,11 +171,12 @@ class AgentProbe:
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
         """Adds an episode; `trials` has the index of each trial's pair, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
-        sizes = np.abs(hidden).reshape(len(hidden), -1)  # |h|, (R, T H)
+        magnitudes = np.abs(hidden).reshape(len(hidden), -1)  # |h|, (R, T H)
         errors = self._error_weights * (values - returns)  # v - G, (R, T)
         biases = -self._temperatures[:, None] * log_probs * self._leak_weights  # b, (R, T)
         distance = _mean(errors - biases)  # mean of v - G - b
-        self._means.append(np.stack([_mean(sizes), _mean(sizes > SATURATED), distance]))
+        saturated = _mean(magnitudes > SATURATED)  # a fraction
+        self._means.append(np.stack([_mean(magnitudes), saturated, distance]))
         length = self._task.trial_length
         at_ends = hidden[:, length - 1 :: length]  # at the last step of each trial, (R, N, H)
         replicas = np.arange(len(trials))
@@ -183,15 +200,15 @@ class AgentProbe:
         second = self._task.pairs[:, 1]
         same_second = second[:, None] == second  # (pairs, pairs)
 
-        def among_same(terms: Doubles) -> Doubles:
+        def over_same_second(terms: Doubles) -> Doubles:
             """Sums terms [..., pairs], for each pair, over those with the same second stimulus."""
             return _total(np.where(same_second, terms[..., None, :], 0.0))
 
         sums, visits = self._sums.swapaxes(1, 2), self._visits[:, None]  # (R, H or 1, pairs)
         with np.errstate(invalid="ignore"):  # 0 / 0 for pairs that were never shown
             mean_of_pair = sums / visits
-            mean_of_same = among_same(sums) / among_same(visits)
-        squares = visits * (mean_of_pair - mean_of_same) ** 2  # (R, H, pairs)
+            mean_of_same_second = over_same_second(sums) / over_same_second(visits)
+        squares = visits * (mean_of_pair - mean_of_same_second) ** 2  # (R, H, pairs)
         sum_of_squares = _total(np.where(visits > 0, squares, 0.0))  # over trials, (R, H)
         return _mean(sum_of_squares) / _total(self._visits)
 
@@ -255,8 +272,11 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
 def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:
     """Sum of each replica's terms, [R, E T], over the steps in each of M states: [R, M]."""
     num_states = states.max() + 1  # M
-    replicas = zip(states, terms, strict=True)  # one replica's states and terms, (E T,) each
-    return np.array([np.bincount(*replica, minlength=num_states) for replica in replicas])
+    sums = [
+        np.bincount(of_replica, weights=weights, minlength=num_states)
+        for of_replica, weights in zip(states, terms, strict=True)
+    ]
+    return np.array(sums)
 
 
 def _variance(values: Doubles) -> Doubles:

@@ -39,7 +39,7 @@ class Optimiser:
         self.state = {"square_average": zeros}  # s, (R, M, P); SGD leaves it at 0
         if config.optimizer == "adam":
             self.state["average"] = zeros.clone()  # m, (R, M, P)
-            # β₁ᵗ and β₂ᵗ, (R, 2); equal for all replicas.
+            # β₁ᵗ and β₂ᵗ, (R, 2): a row per replica, like the rest of the state, but all equal.
             self.state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
 
     def step(self, *gradients: Tensor) -> None:

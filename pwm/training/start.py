@@ -34,9 +34,7 @@ def critic_start(config: TrainConfig) -> float:
     assumes squared errors, with nothing that scales errors, losses or steps
     (`LossConfig.scales_errors`).
 
-    Mean and entropy assume a policy that picks left or right at random at a trial's last step. For
-    the entropy, its earlier actions are uniform over all three. They affect the return only with
-    timeouts or rewards for holding, which are left out.
+    Mean and entropy are those of a policy that guesses left or right at a trial's last step.
 
     Raises:
         InputError: the start is `fixed-point`, the value head gets a leak, and the critic weight is

@@ -20,8 +20,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.core.losses import LossConfig
 from pwm.core.rollout import Draws, DrawSource
-from pwm.core.task import trial_states
-from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory
+from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, trial_states
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
@@ -100,8 +99,8 @@ class Trainer:
     def advance(self, num_episodes: int) -> None:
         """Trains for `num_episodes` more, rounded up to whole updates, at most to the run's end."""
         batch = self._config.episodes_per_update
-        updates = ceil(min(num_episodes, self.num_episodes) / batch)
-        last = min(self.episodes_done + updates * batch, self.num_episodes)
+        remaining = self.num_episodes - self.episodes_done  # a multiple of the batch
+        last = self.episodes_done + ceil(min(num_episodes, remaining) / batch) * batch
         updates_per_draw = max(EPISODES_PER_DRAW // batch, 1)
         with one_thread():
             self._probe_if_due()

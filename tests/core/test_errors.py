@@ -7,14 +7,13 @@ import pickle
 import pytest
 
 from pwm.core.errors import (
-    ArgumentError,
     InputError,
     require,
-    require_argument,
     require_integer,
     require_non_negative,
     require_positive,
 )
+from pwm.tools.errors import ArgumentError, require_argument
 
 
 @pytest.mark.parametrize(

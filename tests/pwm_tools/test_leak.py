@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from pwm.core.errors import ArgumentError
 from pwm.core.leak import critic_bias
 from pwm.tools import assert_no_leak, check_leak
+from pwm.tools.errors import ArgumentError
 from tests.pwm_tools.agents import (
     AGENTS,
     OBSERVATION,

@@ -17,9 +17,15 @@ from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.core.losses import Baseline, LossConfig, Reduction
 from pwm.core.returns import bootstrapped_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
-from pwm.core.task import TaskConfig, observation_table, trial_states
+from pwm.core.task import TaskConfig, observation_table
 from pwm.engines import EngineName, make_trainer
-from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, net_weights
+from pwm.training.diagnostics import (
+    AgentProbe,
+    GradientProbe,
+    Trajectory,
+    net_weights,
+    trial_states,
+)
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
