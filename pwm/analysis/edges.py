@@ -24,7 +24,7 @@ PLATEAUS = np.arange(1, 21) / 20
 SLOPES = np.array([1.0, 2.0, 3.0, 5.0, 8.0])
 LEAST_RATE = 1e-3  # least probability of either outcome, so that no single seed decides
 UNIT = 2.0**-32  # leaves a double 20 bits above 1, enough for sums over ten thousand runs
-BLOCK = 32  # about this many resamples per matrix product, too few to make it start threads
+BLOCK = 32  # about this many rows per matrix product, too few to make it start threads
 
 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -37,13 +37,14 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
     model_edges, log_odds, log_failure = _models(tuple(weights))
     learned_by_resample = learned.T[resampled(num_seeds)]  # (1 + resamples, S, W)
     successes = learned_by_resample.sum(axis=1, dtype=np.float64)  # (1 + resamples, W)
-    best = []  # index of the most likely model for each resample
-    for block in np.array_split(successes, 1 + len(successes) // BLOCK):  # (B, W)
+    counts, resample = np.unique(successes, axis=0, return_inverse=True)  # most occur many times
+    best = []  # index of the most likely model for each row of counts
+    for block in np.array_split(counts, 1 + len(counts) // BLOCK):  # (B, W)
         # With s successes of S seeds: s log p + (S - s) log(1 - p) = s log odds + S log(1 - p)
         log_likelihood = block @ log_odds + num_seeds * log_failure  # (P, B, M), see `_models`
-        by_resample = log_likelihood.swapaxes(0, 1).reshape(len(block), -1)  # (B, P · M)
-        best.append(by_resample.argmax(axis=1))
-    return np.asarray(model_edges[np.concatenate(best)])
+        by_row = log_likelihood.swapaxes(0, 1).reshape(len(block), -1)  # (B, P · M)
+        best.append(by_row.argmax(axis=1))
+    return np.asarray(model_edges[np.concatenate(best)[resample]])
 
 
 def upper_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
