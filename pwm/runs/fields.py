@@ -91,8 +91,8 @@ def replaced(config: Any, values: Mapping[str, Any]) -> Any:
     new: dict[str, Any] = {}
     for name, value in vars(config).items():
         if is_dataclass(value):
-            nested = {key: values[key] for key in flat(value) if key in values}
-            new[name] = replaced(value, nested)
+            if nested := {key: values[key] for key in flat(value) if key in values}:
+                new[name] = replaced(value, nested)
         elif name in values:
             new[name] = values[name]
     return replace(config, **new)
