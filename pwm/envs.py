@@ -108,6 +108,7 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
         Raises:
             ResetNeeded: no episode has begun since the last one ended.
             InvalidAction: there is no such action.
+            TypeError: the action is not an integer.
         """
         if self._trial == self.task.num_trials:
             raise ResetNeeded("the episode is over, or none has begun: expected a call of reset")

@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status.
 
-    If a shard has only one of its two files, the missing one counts as damaged.
+    If a shard has only one of its two files, the missing one counts as damaged. Damaged files count
+    as stored or unfinished, too.
     """
     damaged = list(damaged_files(store))
     for path in damaged:

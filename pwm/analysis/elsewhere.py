@@ -187,7 +187,10 @@ def _climb_setting(run: TrainConfig) -> Setting:
 
 
 def _targets(run: TrainConfig) -> Targets:
-    """Targets of a run's critic."""
+    """Targets of a run's critic, for a summed policy loss and rewards of 1.
+
+    The leak reaches the whole critic ("attached") or nothing.
+    """
     loss = run.loss
     leak: Leak = "none"
     if loss.baseline == "attached":

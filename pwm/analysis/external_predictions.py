@@ -6,8 +6,9 @@ are arrays [1 + resamples]: for the original seeds, then for each resample of th
 In the loops, both losses are sums over steps. H is the policy's entropy, w the weight of the value
 loss, and δ the value minus the target. If one optimiser minimises both losses, the leak (the policy
 loss's gradient with respect to the values) raises a value above its target by H / w where the value
-loss is ½ δ² (TensorFlow's tutorial, whose Huber loss is ½ δ² up to |δ| = 1, and "a3c-textbook"),
-and by H / (2 w) where it is δ² (REINFORCE, were its advantages not normalised).
+loss is ½ δ² ("a3c-textbook"), and by H / (2 w) where it is δ² (REINFORCE, were its advantages not
+normalised). The Huber loss of TensorFlow's tutorial is ½ δ² up to |δ| = 1, and its gradient is
+limited to [-1, 1]: if H / w > 1, it cannot balance the leak, and the values climb without end.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Pair:
 
     @property
     def median_error(self) -> Array:
-        """Median over the attached seeds of the critic's error, value minus target."""
+        """Median over the attached seeds of the error δ; in the tutorial, δ limited to [-1, 1]."""
         return resampled_medians(self.values("attached", "error"))
 
     @property
@@ -129,7 +130,7 @@ def _pairs(loops: Loops, loop: Loop) -> dict[float, Pair]:
 def _tutorial(loops: Loops) -> dict[str, Array]:
     """Measured numbers for the statements about TensorFlow's tutorial, by statement name."""
     at = _pairs(loops, "tutorial")
-    light = (at[0.1], at[0.3])
+    light = (at[0.1], at[0.3])  # H / w > 1: if the values climb, the error stays near 1
     return {
         "tutorial-bias": _geometric_mean([at[weight].error_ratio for weight in (1.0, 3.0, 10.0)]),
         "tutorial-climb": np.min([pair.median_error for pair in light], axis=0),

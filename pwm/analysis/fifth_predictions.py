@@ -42,8 +42,8 @@ from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.experiments.fifth import WEIGHTS
 
-# Groups of the fifth set, by the kind of change.
-TARGETS = ("discount", "trial", "gae", "td")
+# Groups of the fifth set, by the kind of change
+TARGETS = ("discount", "trial", "gae", "td")  # the critic learns another return
 BOOTSTRAPPED = ("gae", "td")
 OPTIMISERS = ("adam-0.99", "adam-0.999")
 BATCHES = ("batch-4", "batch-16", "batch-64", "batch-256")

@@ -100,9 +100,12 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     enough; if α H = 1, every large value is a fixed point. The bias is inf in both cases. Returns G
     are undiscounted, over whole episodes with rewards of 1; the policy loss is a sum over steps.
 
+    The critic does not know which trial it is in, so it has one value for all. Without a leak, the
+    bias is not 0: the fixed point is then between the mean and the median of the returns.
+
     Args:
         run: configuration, from which the task and the critic weight are read.
-        entropy: H, entropy of the policy, in nats.
+        entropy: H, the policy's mean entropy over steps, in nats.
         success: probability that a trial is rewarded.
     """
     trials = run.task.num_trials

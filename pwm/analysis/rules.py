@@ -154,7 +154,10 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman correlation between the ranks in the ranked and in the held-out conditions."""
+        """Spearman correlation of the ranks in the ranked and in the held-out conditions.
+
+        Needs held-out conditions.
+        """
         ranks = rankdata(self._scores(self.ranked_conditions), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Spearman's is Pearson's correlation of the ranks.

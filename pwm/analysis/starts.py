@@ -139,7 +139,7 @@ def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float
         weight=run.critic_weight,
         runs=runs,
         light=light_critic(evidence, run.task),
-        experiments=(experiment, "start-mean"),
+        experiments=tuple(dict.fromkeys((experiment, "start-mean"))),  # each once
         predicted=_predicted(setting_of(run, start)),
     )
 

@@ -16,6 +16,7 @@ from pwm.analysis.predictions import fitted_law, predictions
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.claim import Number, number, unrounded
+from pwm.claims.climb import ARRIVED, LATE, MEAN_RETURN
 from pwm.claims.fifth_numbers import fifth_numbers
 from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import grids
@@ -100,8 +101,12 @@ def _training() -> dict[str, Number]:
 
 
 def _protocol() -> dict[str, Number]:
-    """Numbers of seeds, probes, methods and conditions, distances, levels, and computing time."""
+    """Numbers of seeds, probes, methods and conditions, distances, levels, and computing time.
+
+    Distances are those of the critic's start from the mean return, in reward.
+    """
     probed = EXPERIMENTS["gradients"].base
+    distances = {abs(start - MEAN_RETURN) for start in EXPERIMENTS["distance"].axes["critic_start"]}
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
         "compute.cores": number(2),
@@ -109,10 +114,10 @@ def _protocol() -> dict[str, Number]:
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
-        "setting.held-out-cells": number(sum(len(cells) for cells in fourth_set)),
-        **{f"setting.distance-{distance:g}": unrounded(distance) for distance in (3, 5.25, 10.5)},
-        "setting.probe-arrived": number(200),
-        "setting.probe-late": number(5000),
+        "setting.fourth-cells": number(sum(len(cells) for cells in fourth_set)),
+        **{f"setting.distance-{distance:g}": unrounded(distance) for distance in distances},
+        "setting.probe-arrived": number(ARRIVED),
+        "setting.probe-late": number(LATE),
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
         **{f"setting.level-{level:g}": unrounded(level) for level in SOLVING},

@@ -17,7 +17,7 @@ from pwm.analysis.estimates import Estimate, interval, mean, rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, the_cell
 from pwm.analysis.fifth_predictions import TARGETS, statements
-from pwm.analysis.fourth_predictions import NEAR
+from pwm.analysis.fourth_predictions import MOST, NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import (
     LAW,
@@ -178,7 +178,7 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
         says=f"other returns, by the window's middle: fraction of {len(targets)} cells within "
         f"a factor of {NEAR} of the law",
         estimate=fraction_right(targets, NEAR),
-        band=(0.75, 1 - 1 / len(targets)),  # most, as predicted, but not all
+        band=(MOST, 1 - 1 / len(targets)),  # most, as predicted, but not all
         experiments=experiments_of(targets),
     )
 

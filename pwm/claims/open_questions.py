@@ -55,7 +55,7 @@ def climb_claims(evidence: Evidence) -> Iterator[Claim]:
                 weight=1.0,
                 runs=runs,
                 light=light_critic(evidence, runs.base.task),
-                experiments=(experiment, "start-mean"),
+                experiments=tuple(dict.fromkeys((experiment, "start-mean"))),
             )
             yield Claim(
                 name=f"middling-{start}-{steps}",

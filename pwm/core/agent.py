@@ -82,8 +82,8 @@ class Outputs(NamedTuple):
 class Agent:
     """An actor-critic for observations of S stimuli, without its parameters.
 
-    A trunk is an LSTM with a linear head, which outputs the policy's logits and the value. Of two
-    trunks, the first one's value and the last one's logits are not used.
+    A trunk is an LSTM. On each trunk is a linear head, which outputs the policy's logits and the
+    value. Of two heads, the first one's value and the last one's logits are not used.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Agent:
         self._sizes = [config.num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
         """Number of trunk parameters per replica, with padding; they come first in P."""
-        gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
+        gate_scale = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])  # see _step
         self._gate_scale = gate_scale.repeat_interleave(self.padded_size).to(device)  # (4 U,)
 
     def unroll(

@@ -24,7 +24,8 @@ def grid(
     """Makes an experiment: a grid of critic weights and seeds around `BASE`.
 
     `fields` are other fields of `TrainConfig` and its parts; a tuple of values is an axis of the
-    grid. Without a `baseline`, the grid has both attached and detached runs.
+    grid (of `probe_at`, a tuple of tuples). Without a `baseline`, the grid has both attached and
+    detached runs.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     fields |= {"critic_weight": tuple(weights), "seed": tuple(range(seeds))}

@@ -38,7 +38,7 @@ def leak_experiments() -> Iterator[Experiment]:
     yield grid(
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
-        weights=tuple(weight / 20 for weight in WEIGHTS),  # smaller, as a mean policy loss is
+        weights=tuple(weight / 20 for weight in WEIGHTS),  # a mean divides by 15 or 60
         policy_reduction="mean",
         episode_length=(15, 60),
     )

@@ -168,8 +168,8 @@ def task_tables(config: TrainConfig) -> TaskTables:
 def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> UpdateRule:
     """Settings of the optimiser and of `loss`, as scalars for compiled code.
 
-    `loss` may differ from `config.loss`, as for a probe. `trunk_size` is the number of a replica's
-    parameters in the trunk, which precede the heads'.
+    `loss` may differ from `config.loss` (not in its horizon), as for a probe. `trunk_size` is the
+    number of a replica's parameters in the trunk, which precede the heads'.
     """
     steps, popart = config.task.num_steps, loss.balance == "popart"  # popart standardises returns
     return UpdateRule(

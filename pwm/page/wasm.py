@@ -162,7 +162,7 @@ def _without_exceptions(code: str) -> str:
     """Removes pickled exceptions, which only Python needs, from LLVM IR.
 
     They contain the path of the library that would raise them, so the module would depend on where
-    that library is installed.
+    that library is installed. The pickle and its hash are in one constant, its length in another.
     """
     data = r"(?m)^(@\.const\.pickledata\.\S+ = internal constant )\[\d+ x i8\] c\"[^\"]*\""
     size = r"(?m)^(@\.const\.picklebuf\.[^\n]*?, i32 )\d+"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, lcm, prod
 from types import MappingProxyType
@@ -47,8 +47,9 @@ class Experiment:
     def __post_init__(self) -> None:
         for name, values in self.axes.items():
             is_list = isinstance(values, Sequence) and not isinstance(values, str)
-            is_valid = is_list and len(values) > 0 and len(set(values)) == len(values)
-            accepted = "a tuple, list or range of one or more different values"
+            is_hashable = is_list and all(isinstance(value, Hashable) for value in values)
+            is_valid = is_hashable and len(values) == len(set(values)) > 0
+            accepted = "a tuple, list or range of one or more different values, none of them a list"
             require(is_valid, name, values, accepted)
         axes = {name: tuple(values) for name, values in self.axes.items()}
         object.__setattr__(self, "axes", MappingProxyType(axes))  # as the dataclass is frozen
@@ -104,18 +105,18 @@ class Experiment:
         axes = dict(self.axes)
         if "seed" in axes:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
-        if "probe_at" in axes:
-            within = [_probes_within_smoke(at) for at in axes["probe_at"]]
-            axes["probe_at"] = list(dict.fromkeys(within))  # without repeated values
         # Every run must train for a whole number of updates.
         multiple = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
         num_episodes = ceil(SMOKE_EPISODES / multiple) * multiple
         log_every = min(self.base.log_every, num_episodes)
-        probes = _probes_within_smoke(self.base.probe_at)
+        if "probe_at" in axes:
+            within = [_probes_within(num_episodes, probe_at) for probe_at in axes["probe_at"]]
+            axes["probe_at"] = list(dict.fromkeys(within))  # without repeated values
+        probes = _probes_within(num_episodes, self.base.probe_at)
         base = replace(self.base, num_episodes=num_episodes, log_every=log_every, probe_at=probes)
         return replace(self, base=base, axes=axes)
 
 
-def _probes_within_smoke(probe_at: Sequence[int]) -> tuple[int, ...]:
-    """Episodes of `probe_at` that a run of `SMOKE_EPISODES` reaches."""
-    return tuple(episode for episode in probe_at if episode <= SMOKE_EPISODES)
+def _probes_within(num_episodes: int, probe_at: Sequence[int]) -> tuple[int, ...]:
+    """Episodes of `probe_at`, with the run's end in place of those that it does not reach."""
+    return tuple(dict.fromkeys(min(episode, num_episodes) for episode in probe_at))

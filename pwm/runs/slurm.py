@@ -199,7 +199,10 @@ def max_tasks() -> int:
 
 @contextmanager
 def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
-    """Yields an executor; its jobs continue after Ctrl-C, and any other exception cancels them."""
+    """Yields an executor; a normal end waits for its jobs.
+
+    After Ctrl-C, SIGTERM or SIGHUP they continue; any other exception cancels them.
+    """
     executor = SlurmExecutor(folder, workers, options)
     try:
         yield executor

@@ -86,7 +86,7 @@ def test_every_claim_has_its_own_name_and_text_a_band_and_experiments(found: lis
         assert len({getattr(claim, field) for claim in found}) == len(found)
     for claim in found:
         assert claim.band[0] <= claim.band[1]
-        assert claim.experiments
+        assert len(claim.experiments) == len(set(claim.experiments)) > 0
         assert set(claim.experiments) <= set(EXPERIMENTS)
         assert not claim.estimate.low > claim.estimate.high
 

@@ -81,6 +81,7 @@ def test_the_order_of_values_cannot_be_confused() -> None:
         ({"baseline": ("attached", "attached")}, "--baseline .* different values"),
         ({"stimulus_set": "pwm5"}, "--stimulus-set pwm5: expected a tuple, list or range"),
         ({"seed": 3}, "--seed 3: expected a tuple, list or range"),
+        ({"probe_at": ([0, 1], [5])}, "--probe-at .* none of them a list"),
         ({"seed": ()}, "--seed .* one or more different values"),
         ({"trial_length": (), "seed": (0,)}, "--trial-length .* one or more different values"),
         ({"critic_wieght": (1.0,), "seed": (0,)}, "--critic-wieght .* critic_weight"),
@@ -127,9 +128,12 @@ def test_the_smoke_size_probes_within_its_budget() -> None:
     base = replace(BASE, num_episodes=30_000, probe_episodes=2, probe_at=(0, 200, 201))
     assert experiment(GRID, base).sized("smoke").base.probe_at == (0, 200)
     scheduled = experiment({"probe_at": ((5, 900), (7,)), **GRID}, base)
-    assert scheduled.sized("smoke").axes["probe_at"] == ((5,), (7,))
+    assert scheduled.sized("smoke").axes["probe_at"] == ((5, 200), (7,))
     late = experiment({"probe_at": ((0, 900), (0, 1000)), **GRID}, base)
-    assert late.sized("smoke").axes["probe_at"] == ((0,),)  # not twice
+    assert late.sized("smoke").axes["probe_at"] == ((0, 200),)  # not twice
+    updates = {"episodes_per_update": 16, "num_episodes": 3200, "log_every": 1600}
+    beyond = experiment(GRID, replace(base, **updates, probe_at=(1600, 3200))).sized("smoke")
+    assert beyond.base.probe_at == (beyond.base.num_episodes,) == (208,)
 
 
 def test_axes_are_validated_together() -> None:
