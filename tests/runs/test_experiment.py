@@ -131,8 +131,8 @@ def test_the_smoke_size_probes_within_its_budget() -> None:
     assert scheduled.sized("smoke").axes["probe_at"] == ((5, 200), (7,))
     late = experiment({"probe_at": ((0, 900), (0, 1000)), **GRID}, base)
     assert late.sized("smoke").axes["probe_at"] == ((0, 200),)  # not twice
-    updates = {"episodes_per_update": 16, "num_episodes": 3200, "log_every": 1600}
-    beyond = experiment(GRID, replace(base, **updates, probe_at=(1600, 3200))).sized("smoke")
+    updates = replace(BASE, num_episodes=3200, log_every=1600, episodes_per_update=16)
+    beyond = experiment(GRID, replace(updates, probe_episodes=2, probe_at=(1600,))).sized("smoke")
     assert beyond.base.probe_at == (beyond.base.num_episodes,) == (208,)
 
 
