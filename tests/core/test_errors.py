@@ -13,7 +13,6 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.tools.errors import ArgumentError, require_argument
 
 
 @pytest.mark.parametrize(
@@ -21,7 +20,6 @@ from pwm.tools.errors import ArgumentError, require_argument
     [
         (InputError("critic_weight", -1, "more"), "--critic-weight -1: expected more"),
         (InputError("NAMES", "x", "a name"), "NAMES x: expected a name"),
-        (ArgumentError("weight", -1, "more"), "weight -1: expected more"),
     ],
 )
 def test_messages_name_the_value_and_survive_pickling(error: InputError, message: str) -> None:
@@ -36,8 +34,6 @@ def test_requirements_raise_only_if_violated() -> None:
     require(True, "name", 1, "anything")
     with pytest.raises(InputError, match="--name 1: expected 2"):
         require(False, "name", 1, "2")
-    with pytest.raises(ArgumentError, match=r"^name 1: expected 2"):
-        require_argument(False, "name", 1, "2")
 
 
 def test_bounds_of_numbers_are_exact() -> None:
