@@ -135,8 +135,7 @@ def _report(name: str, stored: Record, reference: Record) -> int:
     num_different = int(differs.sum())
     if num_different:
         arrays = ", ".join(array for array, by_run in differences.items() if by_run.any())
-        of_all = f"{num_different} of {len(differs)} runs"
-        say(f"{name}: {of_all} differ from the published, in {arrays}")
+        say(f"{name}: {num_different} of {len(differs)} runs differ from the published, in {arrays}")
     return num_different
 
 
