@@ -70,11 +70,11 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
     records: list[Record] = []
     first = 0
     for shard in plan(experiment):
-        last = first + len(shard.members)
+        end = first + len(shard.members)
         if store.path(shard).exists():
-            indices += range(first, last)
+            indices += range(first, end)
             records.append(Record.of(store.read(shard.key).history, shard.setting.task))
-        first = last
+        first = end
     return indices, records
 
 
@@ -132,12 +132,11 @@ def _report(name: str, stored: Record, reference: Record) -> int:
     """Returns how many stored runs differ from the published ones; prints the number unless 0."""
     differences = stored.differences(reference)  # whether each run differs, by array: (runs,)
     differs = np.any(list(differences.values()), axis=0)  # (runs,)
-    num_different = int(differs.sum())
-    if num_different:
+    count = int(differs.sum())
+    if count:
         arrays = ", ".join(array for array, by_run in differences.items() if by_run.any())
-        of_all = f"{num_different} of {len(differs)} runs"
-        say(f"{name}: {of_all} differ from the published, in {arrays}")
-    return num_different
+        say(f"{name}: {count} of {len(differs)} runs differ from the published, in {arrays}")
+    return count
 
 
 def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:

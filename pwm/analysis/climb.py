@@ -5,13 +5,13 @@ critic usually starts at 0, below its fixed point: the mean return or, with a le
 moves every parameter by about the learning rate as long as its gradient keeps its sign, whatever
 the gradient's size. So while the critic is far from its fixed point, each weight of the value head
 and its bias move by the same distance D. Each parameter of a unit in the trunk moves by the same
-distance E, in the direction of the sign of that unit's head weight. The value is then
+distance E, so that the unit's output h grows with the sign of its head weight. The value is then
 
     v = start ± (D + H W h(E)),    W = 1 / sqrt(3 H) + D,
 
-where H is the number of units, h(E) the mean |h| of a unit whose parameters have all moved by E,
-and W the size of a head weight, which starts at the root mean square of its initial draw. The sign
-is + for a climb and - for a descent, which mirrors a climb. Only `SHARE` is fitted.
+where H is the number of units, h(E) a unit's mean |h| over the steps of a trial, and W the size of
+a head weight, which starts at the root mean square of its initial draw. The sign is + for a climb
+and - for a descent, which mirrors a climb. Only `SHARE` is fitted.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Stepper:
     def step(self, gradient: float, square: float) -> float:
         """Returns the parameter's next change, by gradient ascent.
 
-        `gradient` is the expected gradient of this update, and `square` the expected squared one.
+        `gradient` is this update's expected gradient, and `square`, above 0, its expected square.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -78,8 +78,8 @@ class Setting:
     reward: float = 1.0  # of a successful trial
     attached: bool = False  # whether the policy loss's gradient reaches the critic (the leak)
     targets: Targets | None = None
-    """The critic's targets, including any leak (`attached` is then ignored), for a `reward` of 1;
-    None for undiscounted returns of whole episodes."""
+    """Targets of a critic with the same steps and trial length, including any leak (`attached` is
+    then ignored), for a `reward` of 1; None for undiscounted returns of whole episodes."""
     optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
@@ -203,8 +203,7 @@ def critic_share(setting: Setting) -> float:
     Assumes that the critic is at the mean return and that the weights of both heads are equally
     large. Both gradients reach a parameter of the trunk through the same unit, so the other factors
     of the chain rule cancel. What remains is 2 w times the episode's mean error for the critic, and
-    the sum over steps of the advantage times the score (`score_variance`) for the policy. The scale
-    of the reward cancels.
+    the sum over steps of the advantage times the score (`score_variance`) for the policy.
     """
     mean_error = sqrt(setting.mean_variance)
     score = sqrt(score_variance(setting.steps, setting.trial_length))
@@ -217,7 +216,7 @@ def climb(setting: Setting, num_episodes: int) -> list[Position]:
     There is one update per episode. A parameter's expected gradient is proportional to the
     remaining distance. The expected square is the square of this plus `Setting.mean_variance`. In
     the trunk, the policy's gradient adds its own expected square, which grows with the distance:
-    the expected squared score times the mean squared error.
+    the expected squared score, for a policy head of initial size, times the mean squared error.
     """
     units, distance, rate = setting.hidden_size, setting.distance, setting.learning_rate
     mean_variance, spread = setting.mean_variance, setting.spread

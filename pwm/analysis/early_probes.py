@@ -20,18 +20,18 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 mean return ("mean"), or at 0 with centred returns ("centred")."""
 
 
-def probed(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
+def probed_runs(evidence: Evidence, start: str, steps: int, weight: float) -> Outcomes:
     """Detached runs with early probes: [1, S]; the first axis, `probe_at`, has only one value."""
     name, fields = STARTS[start]
     return evidence.of(name).at(**fields, episode_length=steps, critic_weight=weight)
 
 
 def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
-    """Diagnostic `name` of runs returned by `probed`, at each of J probes: [S, J]."""
+    """Diagnostic `name` of runs returned by `probed_runs`, at each of J probes: [S, J]."""
     return np.asarray(runs.curve(name)[0])
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of `probed` runs, at the last probe within `episode` episodes: [S]."""
+    """Diagnostic `name` of probed runs at the last probe up to `episode`, which must exist: [S]."""
     last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
     return probes(runs, name)[:, last].astype(np.float64)

@@ -19,6 +19,10 @@ extended here without a new fit:
 RMSprop's first steps are longer than its later ones, as its mean square starts at zero. A measured
 time to learn is the end of a window of 500 episodes that meets the criterion. The law predicts the
 window's middle, to which half a window is added.
+
+Predicted times are for a shared trunk, trials of 3 steps, rewards of 1 and a summed policy loss.
+Normalised advantages are those of whole undiscounted returns. A Huber loss counts as squared, and
+whatever else changes learning, such as a carried state or an entropy bonus, is ignored.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ class Causes(NamedTuple):
     detached critic that starts at the mean return.
     """
 
-    noise: float  # of the policy's gradient without leak or critic, over the reference's
+    noise: float  # standard deviation of the policy's own gradient, over the reference's
     bias: float  # due to the leak, over the standard deviation of the run's unbiased advantages
     share: float  # root mean square of the critic's gradient in the trunk, over the policy's
     gain: float  # mean derivative of the trunk's units after the climb (`mean_gain`)
@@ -74,9 +78,8 @@ class Causes(NamedTuple):
     def slowdown(self, batch: int) -> float:
         """Updates needed to learn, with `batch` episodes each, over those of the reference.
 
-        It is the geometric mean of the ratios of root mean square gradients in the policy head and
-        the trunk, as in `pwm.analysis.theory.slowdown`, divided by the gain. It ignores that
-        RMSprop's first steps are longer.
+        If all steps are equally long, it is the geometric mean of the ratios of root mean square
+        gradients in policy head and trunk (`pwm.analysis.theory.slowdown`), divided by the gain.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient
@@ -97,7 +100,7 @@ def time_if_nothing_changes(run: TrainConfig) -> float:
 
 
 def time_if_bias_is_noise(run: TrainConfig) -> float:
-    """Episodes to learn if the whole bias of a bootstrapped critic's values acted as noise."""
+    """Episodes to learn without a climb, if the whole bias of bootstrapped values were noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
     deviation = whole_returns.unbiased.noise  # of advantages, as in the first studies' setting
@@ -106,10 +109,7 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
 
 
 def _time(causes: Causes, run: TrainConfig) -> float:
-    """Predicted episodes to learn, given the causes that slow a run.
-
-    The optimiser must be RMSprop or Adam, and an episode 15 or 60 steps long.
-    """
+    """Predicted episodes to learn with RMSprop or Adam, at 15 or 60 steps, given the causes."""
     batch = run.episodes_per_update
     reference_updates = int(TIMES[run.task.num_steps] - LAG)  # of one episode each (see `Causes`)
     # RMSprop's n-th step is 1 / sqrt(1 - SMOOTHING^n) times as long as a late one.
@@ -187,14 +187,13 @@ def _climb_setting(run: TrainConfig) -> Setting:
 
 
 def _targets(run: TrainConfig) -> Targets:
-    """Targets of a run's critic, for a summed policy loss and rewards of 1.
-
-    The leak reaches the whole critic ("attached") or nothing.
-    """
+    """Targets of a run's critic; only a leak into the whole critic ("attached") is modelled."""
     loss = run.loss
     leak: Leak = "none"
+    temperature = 0.0
     if loss.baseline == "attached":
         leak = "all" if loss.leaking_targets else "own"
+        temperature = leak_temperature(run.task.num_steps, run.critic_weight)
     return Targets(
         steps=run.task.num_steps,
         trial_length=run.task.trial_length,
@@ -202,7 +201,7 @@ def _targets(run: TrainConfig) -> Targets:
         trace_decay=loss.trace_decay,
         horizon=loss.return_horizon,
         leak=leak,
-        temperature=leak_temperature(run.task.num_steps, run.critic_weight),
+        temperature=temperature,
     )
 
 
@@ -231,6 +230,7 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
 
     For an attached run, it is the lower edge, due to the leak. For a detached run that starts at 0,
     it is the upper edge, due to the climb. `run.critic_weight` is ignored. RMSprop or Adam only.
+    Without an edge between 0.01 and 10,000, the result is close to one of these.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 Agent = Literal["A2C", "RecurrentPPO"]
 Network = Literal["separate", "shared"]
 Returns = Literal["raw", "normalised", "centred"]
+# TensorFlow's tutorial, TF-Agents' REINFORCE, and A3C with two optimisers or ("textbook") with one
 Loop = Literal["tutorial", "reinforce", "a3c", "a3c-textbook"]
 Baseline = Literal["attached", "detached"]
 
@@ -127,7 +128,9 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
     run_types = get_type_hints(run_class)
     outcomes = []
     try:
-        for row in csv.DictReader(lines, strict=True):
+        header, *rows = csv.reader(lines, strict=True)
+        for values in rows:
+            row = dict(zip(header, values, strict=True))
             run = run_class(**_typed(row, run_types))
             outcomes.append(kind(run=run, **_typed(row, result_types)))
     except (csv.Error, KeyError, TypeError, ValueError):

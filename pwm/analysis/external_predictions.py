@@ -33,7 +33,7 @@ def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]
     centred = shared._replace(returns="centred")
 
     def slowdown(setting: AgentSetting, weight: float) -> Array:
-        """Median time with another weight, over the median time of `setting` itself."""
+        """Median time with another weight, over that with the libraries' usual weight, 0.5."""
         return _time_ratio(times[setting._replace(vf_coef=weight)], times[setting])
 
     def success(setting: AgentSetting, weight: float) -> Array:
@@ -106,7 +106,7 @@ class Pair:
 
     @property
     def error_ratio(self) -> Array:
-        """Mean error of the attached critics, over the predicted H / w."""
+        """Mean error of the attached critics, over the predicted H / w (not for REINFORCE)."""
         predicted = resampled_means(self.values("attached", "entropy") / self.weight)
         return self.mean("attached", "error") / predicted
 
@@ -184,10 +184,7 @@ def _heavy_slowdown(at: Mapping[float, Pair]) -> Array:
 
 
 def _time_ratio(times: Array, reference: Array) -> Array:
-    """Median of `times`, [S], over that of `reference`, [S]; nan where both medians are infinite.
-
-    A median time is infinite if fewer than half of the seeds learned.
-    """
+    """Median of `times`, [S], over that of `reference`, [S]; nan if both medians are infinite."""
     with np.errstate(invalid="ignore"):
         return resampled_medians(times) / resampled_medians(reference)
 
@@ -198,6 +195,6 @@ def _largest_factor(ratios: Sequence[Array]) -> Array:
 
 
 def _geometric_mean(ratios: Sequence[Array]) -> Array:
-    """Geometric mean of ratios; 0 where a ratio is negative."""
+    """Geometric mean of ratios; 0, which refutes its statement, where a ratio is negative."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.exp(np.mean(np.log(np.maximum(ratios, 0)), axis=0)))

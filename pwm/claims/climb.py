@@ -15,7 +15,7 @@ from itertools import product
 
 import numpy as np
 
-from pwm.analysis.early_probes import STARTS, probe_after, probed
+from pwm.analysis.early_probes import STARTS, probe_after, probed_runs
 from pwm.analysis.estimates import Estimate, interval, over_seeds
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
@@ -83,7 +83,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=f"climb-saturated-{start}-{steps}-{weight:g}",
                 says=f"detached, {start}, {steps} steps, weight {weight:g}, {ARRIVED} episodes: "
                 "fraction of units that are saturated",
-                estimate=_median(probed(evidence, start, steps, weight), "saturated", ARRIVED),
+                estimate=_median(probed_runs(evidence, start, steps, weight), "saturated", ARRIVED),
                 band=band,
                 experiments=(experiment,),
             )
@@ -93,7 +93,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
             yield Claim(
                 name=f"climb-{diagnostic.replace('_', '-')}-{start}-{steps}",
                 says=f"detached, {start}, {steps} steps, weight 10, {episode} episodes: {words}",
-                estimate=_median(probed(evidence, start, steps, 10.0), diagnostic, episode),
+                estimate=_median(probed_runs(evidence, start, steps, 10.0), diagnostic, episode),
                 band=band,
                 experiments=(experiment,),
                 digits=3 if diagnostic == "trace" else 2,

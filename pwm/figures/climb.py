@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.early_probes import STARTS, probed, probes
+from pwm.analysis.early_probes import STARTS, probed_runs, probes
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
 from pwm.figures.panels import WIDTH, draw_slowdown, without_powers
@@ -56,7 +56,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
     table: Table = []
     for start in STARTS:
         label, colour, position = LOOKS[start]
-        runs = probed(evidence, start, DISTANCE_STEPS, WEIGHT)
+        runs = probed_runs(evidence, start, DISTANCE_STEPS, WEIGHT)
         low, median, high = quartiles(probes(runs, name))
         shifted = runs.probed + 1  # so that episode 0 is on the logarithmic axis
         axes.fill_between(shifted, low, high, color=colour, alpha=0.2, linewidth=0)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwm.analysis.early_probes import STARTS, probe_after, probed, probes
+from pwm.analysis.early_probes import STARTS, probe_after, probed_runs, probes
 from pwm.experiments.start import EARLY
 from tests.claims.worlds import MadeUp
 
 
 @pytest.mark.parametrize("start", STARTS)
 def test_probes_are_of_the_runs_that_start_there(start: str) -> None:
-    runs = probed(MadeUp(), start, 60, 10.0)
+    runs = probed_runs(MadeUp(), start, 60, 10.0)
     base = runs.base
     assert base.critic_start == ("mean" if start == "mean" else 0.0)
     assert base.loss.returns == ("centred" if start == "centred" else "raw")

@@ -78,6 +78,11 @@ def test_in_the_first_studies_setting_both_accounts_are_the_law_of_the_climb() -
         assert time_if_nothing_changes(run) == predicted_time(run)
 
 
+def test_a_detached_critic_may_have_no_weight() -> None:
+    run = replaced(PLAIN, {"episode_length": 15, "critic_weight": 0.0})
+    assert predicted_time(run) == pytest.approx(TIMES[15], rel=0.002)
+
+
 def test_batches_cost_their_root_and_then_in_proportion() -> None:
     adam = replaced(PLAIN, {"episode_length": 60, "critic_weight": 0.1, "optimizer": "adam"})
     times = {

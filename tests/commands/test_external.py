@@ -160,6 +160,11 @@ def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     path.write_text(f"{FIRST_LINE}\nagent,seed\nA2C,0\n")
     with pytest.raises(FileError, match="expected columns agent, network"):
         read_outcomes(path, ExternalOutcome)
+    whole = as_text([OUTCOME], FIRST_LINE).rstrip()
+    for cut in (FIRST_LINE, whole.rpartition(",")[0]):  # without rows, and within the last row
+        path.write_text(cut)
+        with pytest.raises(FileError, match="expected columns agent, network"):
+            read_outcomes(path, ExternalOutcome)
     for damaged in (b"", b"\xff\n"):
         path.write_bytes(damaged)
         with pytest.raises(FileError, match="expected a first line"):

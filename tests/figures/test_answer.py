@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pwm.analysis.early_probes import probed, probes
+from pwm.analysis.early_probes import probed_runs, probes
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, root_mean_square
@@ -42,7 +42,7 @@ def test_the_climb_shows_probes_by_start_and_slowdowns_by_distance(evidence: Evi
     figure, (_, *table) = climb_figure(evidence)
     assert len(figure.axes) == 3
     for start in ("raw", "mean", "centred"):
-        saturated = probes(probed(evidence, start, 60, 10.0), "saturated")
+        saturated = probes(probed_runs(evidence, start, 60, 10.0), "saturated")
         rows = [row for row in table if row[:2] == ("saturated", start)]
         assert_close([row[4] for row in rows], np.median(saturated, axis=0), rtol=1e-6)
     cells = distance_cells(evidence)
