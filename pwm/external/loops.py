@@ -84,7 +84,7 @@ LOOPS: dict[Loop, LoopConfig] = {
         A3C, weights=(0.1, 0.3, 1.0, 3.0, 10.0), num_optimisers=1, optimiser=RMSprop
     ),
 }
-"""Loops by name (`docs/external.md`); "a3c-textbook" is A3C with one optimiser for both losses."""
+"""Loops by name (`docs/external.md`); "a3c-textbook" is A3C with one RMSprop for both losses."""
 
 
 def runs_of(loop: Loop, seeds: Sequence[int] = range(SEEDS)) -> list[LoopRun]:
