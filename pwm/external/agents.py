@@ -72,13 +72,13 @@ class SharedTrunk(BaseFeaturesExtractor):
         self._layers = nn.Sequential(first, nn.Tanh(), second, nn.Tanh())
 
     def forward(self, observations: Tensor) -> Tensor:
-        """Features [B, 64] of observations [B, inputs]."""
+        """Features, [B, UNITS], of observations, [B, inputs]."""
         features: Tensor = self._layers(observations)
         return features
 
 
 class UntilLearned(BaseCallback):
-    """Callback that ends training once the last 500 episodes meet the criterion for having learned.
+    """Callback that ends training once the last `FINAL_EPISODES` meet the criterion for *learned*.
 
     Args:
         task: the task; `pwm.analysis.learning` defines its criterion.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 # Gymnasium's constants, in SI units
 TOTAL_MASS, POLE_MASS, HALF_LENGTH = 1.1, 0.1, 0.5
-POLE_MOMENT = POLE_MASS * HALF_LENGTH
+POLE_MOMENT = POLE_MASS * HALF_LENGTH  # first moment of mass about the hinge
 GRAVITY, FORCE, TIME_STEP = 9.8, 10.0, 0.02
 LARGEST_POSITION, LARGEST_ANGLE = 2.4, 12 * 2 * pi / 360
 START = 0.05  # each component of an initial state is uniform in [-START, START]

@@ -29,16 +29,16 @@ class LoopConfig:
     """Error beyond which the value loss of `losses` is linear (Huber); inf for a squared error."""
     units: int
     """ReLU units in each network's hidden layer."""
-    discount: float
+    discount: float  # below 1
     learning_rate: float
     num_updates: int
     """Updates after which a run that has not learned ends."""
     shared: bool = True
     """Whether policy and critic share the hidden layer."""
     standardises: bool = False
-    """Whether returns are standardised within an episode."""
+    """Whether returns are standardised over the steps of an update, here one episode."""
     episodes: int = 1
-    """Episodes per update."""
+    """Episodes per update; several only if each is played whole, with `segment` = `LONGEST`."""
     segment: int = LONGEST
     """Maximum steps of an episode per update; if it continues, returns are bootstrapped."""
     num_optimisers: int = 1
@@ -84,7 +84,7 @@ LOOPS: dict[Loop, LoopConfig] = {
         A3C, weights=(0.1, 0.3, 1.0, 3.0, 10.0), num_optimisers=1, optimiser=RMSprop
     ),
 }
-"""Loops by name (`docs/external.md`); "a3c-textbook" is A3C with one optimiser for both losses."""
+"""Loops by name (`docs/external.md`); "a3c-textbook" is A3C with one RMSprop for both losses."""
 
 
 def runs_of(loop: Loop, seeds: Sequence[int] = range(SEEDS)) -> list[LoopRun]:

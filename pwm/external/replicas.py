@@ -106,7 +106,7 @@ class Replicas:
         ]
         self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
-        # A replica's environments share its seed, so an update's episodes begin in the same state.
+        # Unlike in TF-Agents, an update's episodes begin in the same state: they share one seed.
         self._poles = CartPoles(np.repeat(seeds, setting.episodes).tolist())
         shape = (len(runs), setting.episodes)
         # Whether each episode has ended; true at first, so that `_play` begins the first episodes.

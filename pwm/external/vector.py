@@ -23,7 +23,7 @@ class VecPWM(VecEnv):
         spaces = self._envs.single_observation_space, self._envs.single_action_space
         super().__init__(num_envs, *spaces)
         self.rewarded: list[float] = []
-        """Fraction of trials rewarded in each finished episode, in chronological order."""
+        """Fraction of trials rewarded in each finished episode, in order, if holds earn nothing."""
         self._rewards = np.zeros(num_envs)  # sum over each unfinished episode so far
         self._actions = np.zeros(num_envs, np.int64)
 
@@ -31,6 +31,7 @@ class VecPWM(VecEnv):
         """Starts new episodes, with a new seed if `seed` was called; returns the observations."""
         seed = self._seeds[0]
         self._reset_seeds()
+        self._rewards[:] = 0
         return self._envs.reset(seed=seed)[0]
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -38,10 +39,9 @@ class VecPWM(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Takes a step in each environment.
+        """Takes a step in each environment and, after the last step, begins the next episodes.
 
-        After the last step of the episodes, it returns the first observations of the next episodes,
-        and the last observations of the finished episodes in `infos`.
+        It then returns their first observations; `infos` has the last ones of those that ended.
         """
         observations, rewards, over, _, _ = self._envs.step(self._actions)
         self._rewards += rewards
@@ -83,8 +83,8 @@ class VecPWM(VecEnv):
 class VecCentre(VecEnvWrapper):
     """Subtracts a running mean from the rewards, so that returns are about zero on average.
 
-    The mean is over steps and environments. After the n-th batch of episodes, it moves a fraction
-    max(1/n, 0.1) of the way to the mean reward per step of this batch.
+    The mean is over steps and environments. It is 0 during the first batch of episodes; after the
+    n-th, it moves max(1/n, 0.1) of the way to that batch's mean (see `LossConfig.tracking_rate`).
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -95,6 +95,7 @@ class VecCentre(VecEnvWrapper):
 
     def reset(self) -> Any:
         """Starts new episodes."""
+        self._episode.clear()
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:

@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence, out = _evidence(arguments), arguments.out
-        names = arguments.names or (NAMES if arguments.results else tuple(ANSWERS))
+        # Each once: what a repeated figure reads may be cached, and missing from its record.
+        names = dict.fromkeys(arguments.names or (NAMES if arguments.results else tuple(ANSWERS)))
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)
         with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:

@@ -57,15 +57,15 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
     for start in STARTS:
         label, colour, position = LOOKS[start]
         runs = probed_runs(evidence, start, DISTANCE_STEPS, WEIGHT)
+        episodes = runs.probed
         low, median, high = quartiles(probes(runs, name))
-        shifted = runs.probed + 1  # so that episode 0 is on the logarithmic axis
-        axes.fill_between(shifted, low, high, color=colour, alpha=0.2, linewidth=0)
-        axes.plot(shifted, median, color=colour, marker="o", markersize=2, linewidth=1)
-        rows = zip(runs.probed.tolist(), median, low, high, strict=True)
+        axes.fill_between(episodes + 1, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(episodes + 1, median, color=colour, marker="o", markersize=2, linewidth=1)
+        rows = zip(episodes.tolist(), median, low, high, strict=True)
         table += [(name, start, WEIGHT, *row) for row in rows]
         if name == "distance":
             axes.text(*position, label, color=colour, fontsize=7, in_layout=False)
-    axes.set_xscale("log")
+    axes.set_xscale("log")  # of the episode plus 1, so that episode 0 is on the axis
     axes.set_xticks([1, 11, 101, 1001], ["0", "10", "100", "1,000"])
     axes.minorticks_off()
     return table
@@ -74,7 +74,7 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     """Plots measured and predicted slowdowns by start minus mean return; returns table rows."""
     table: Table = []
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # at any weight
+    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     cells = distance_cells(evidence)  # by start and weight
     starts = np.linspace(min(cells)[0], max(cells)[0], 81)  # from the lowest to the highest start
     for weight, colour in WEIGHTS.items():

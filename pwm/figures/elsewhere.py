@@ -55,7 +55,7 @@ LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 def elsewhere_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of measured and predicted slowdowns, biases and times, and of success."""
-    optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))
+    optimisers = partial(_draw_slowdowns, groups=(*OPTIMISERS, "sgd"))  # two Adams, and SGD
     returns = partial(_draw_slowdowns, groups=TARGETS)
     weight = "critic weight w"
     # By title: function, axis labels
@@ -177,10 +177,10 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     """
     table: Table = []
     _, colour, marker = VARIANTS["own"]
-    steps, entropy = 15, start_entropy(trial_length=3)
+    steps, entropy = 15, start_entropy(trial_length=3)  # before learning, with success 0.5
     for cell in fifth_cells(evidence):
         if (cell.condition, cell.variant) == (f"huber-{steps}", "own"):
-            predicted = huber_bias(cell.runs.base, entropy, success=0.5)
+            predicted = huber_bias(cell.runs.base, entropy, success=0.5)  # only in the table
             measured = interval(resampled_means(cell.runs.critic_bias))
             draw_estimate(axes, cell.weight, measured, colour, marker)
             table.append(("Huber", cell.weight, predicted, *measured, True))
@@ -207,7 +207,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
-    """Plots success by weight in the notes' later setting; returns the table's rows."""
+    """Plots success by weight in the notes' later setting (`LATER_SETTING`); returns the rows."""
     table: Table = []
     for name, variant in (("attached", "own"), ("detached", "raw"), ("per-loss", "per-loss")):
         _, colour, marker = VARIANTS[variant]

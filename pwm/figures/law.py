@@ -1,6 +1,6 @@
 """The law of the climb next to the runs it predicted, and slowdowns by the leak's noise alone.
 
-A cell is the runs of one condition, variant and critic weight; its slowdown S is their median time
+A cell is the runs of one condition, variant and critic weight; its slowdown is their median time
 to learn over that of the condition's light detached critic. An attached critic leaks: the policy
 loss also trains it.
 """
@@ -82,7 +82,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
-    """Plots the r.m.s. error of log S for the law and each rival; returns the table's rows."""
+    """Plots the r.m.s. error of the log slowdown, by the law and each rival; returns table rows."""
     cells = of_variants(fourth_cells(evidence), "raw", "mean")  # detached, from 0 or the mean
     table: Table = []
     for row, (account, label) in enumerate(ACCOUNTS.items()):

@@ -46,7 +46,7 @@ class Row:
         whole_returns = loss.discount == loss.trace_decay == 1 and loss.return_horizon == "episode"
         if run.agent.carry_state or task.timeout or task.hold_reward or not whole_returns:
             return None
-        return value_floor(1.0, task.num_trials) * task.reward**2
+        return value_floor(success=1.0, num_trials=task.num_trials) * task.reward**2
 
 
 def mean_of_few_seeds(runs: Outcomes, num_seeds: int) -> tuple[Figure, Table]:
@@ -147,7 +147,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
         if row.floor is not None:
             _draw_level(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
-        reward_axes.set(ylim=(0.2, 1.04), yticks=[0.2, 0.4, 0.6, 0.8, 1.0])
+        reward_axes.set(ylim=(0.2, 1.04), yticks=[0.2, 0.4, 0.6, 0.8, 1.0])  # uniform: 1/3
         levels = reward_levels(row.run.task.stimulus_set)._asdict()
         for level in sorted(set(levels.values())):  # policies of the same level share a label
             names = [name for name, value in levels.items() if value == level]

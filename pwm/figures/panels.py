@@ -45,7 +45,7 @@ def draw_success(
 def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker: str) -> None:
     """Draws an estimate with its interval or, if it has none, an arrow up: it is a lower bound."""
     value, low, _ = estimate
-    if isnan(low):
+    if isnan(low):  # on a logarithmic axis, a factor gives all arrows the same length
         arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (x, value * 1.35), (x, value), annotation_clip=True, arrowprops=arrow)
     else:

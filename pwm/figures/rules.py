@@ -43,7 +43,7 @@ def rules_figure(evidence: Evidence) -> tuple[Figure, Table]:
 
 
 def _place(method: str) -> tuple[str, str]:
-    """Row and panel (of `BOTH`) that show a method: "pcgrad", "centred" for "centred pcgrad"."""
+    """Row and panel (of `BOTH`) that show a method: ("pcgrad", "centred") for "centred pcgrad"."""
     returns, _, row = method.partition(" ")
     return (row, returns) if returns in BOTH else (method, ALONE[method])
 

@@ -37,7 +37,7 @@ DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}  # for predictio
 
 
 def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the fraction of 96 seeds that learned, in the notes' setting."""
+    """Figure and table of the fraction of seeds that learned, in the notes' setting."""
     table: Table = [("series", *SUCCESS)]
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.subplots()
@@ -108,7 +108,7 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
     by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)  # a bias per weight of WEIGHTS
     law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
-    # A bias of noise / w standard deviations of the return multiplies the times by a factor.
+    # The bias of a leak at w, noise / w standard deviations of the return, multiplies the times.
     unbiased_slowdown = law.trunk_slowdown(critic_weight)
     factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # (W, S)

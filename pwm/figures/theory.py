@@ -78,8 +78,7 @@ def _draw_identity(axes: Axes, evidence: Evidence) -> Table:
     for steps, colour in LENGTHS.items():
         for weight, marker in ((1.0, "o"), (5.0, "s")):
             sides = identity_sides(runs.at(episode_length=steps, critic_weight=weight))
-            # (S, windows of the second half of training) each; the means are over both axes.
-            measured, predicted = (float(side.mean()) for side in sides)
+            measured, predicted = (float(side.mean()) for side in sides)  # over seeds and windows
             table.append(("identity", "gradients", "attached", steps, weight, predicted, measured))
             _draw_ratios(axes, "identity", [(steps, predicted, measured)], colour, marker)
     return table

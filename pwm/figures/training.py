@@ -40,9 +40,8 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
     """Figure of the learning curves of runs, with one row of panels per critic weight.
 
     Panels show the value loss, the policy loss and the reward. If the runs have diagnostics, a
-    fourth panel shows each part's share of the trunk's mean squared gradient (`PARTS`).
-    With `probe_at`, a fifth panel shows the hidden states; the fourth and the fifth panel then have
-    a logarithmic axis of episodes.
+    fourth panel shows each part's share of the trunk's mean squared gradient (`PARTS`). With
+    `probe_at`, a fifth shows the hidden states, and both have a logarithmic axis of episodes.
 
     Args:
         runs: configurations, which differ in critic weight and seed; weights have the same seeds.
@@ -80,7 +79,7 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
     run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
-    settings = {  # by text: whether the setting is unusual
+    settings = {  # by text: whether to show it, as unusual; all other settings are left out
         f"{loss.policy_reduction} policy loss": loss.policy_reduction != "sum",
         f"discount {loss.discount:g}": loss.discount != 1,
         f"trace decay {loss.trace_decay:g}": loss.trace_decay != 1,

@@ -31,7 +31,7 @@ from pwm.external import __main__ as command
 from pwm.external.__main__ import main
 from pwm.external.agents import GRID, NUM_EPISODES, SharedTrunk, UntilLearned, build, train
 from pwm.external.loops import LOOPS, runs_of
-from pwm.external.vector import VecCentre
+from pwm.external.vector import VecCentre, VecPWM
 from pwm.io.errors import FileError
 from pwm.io.files import write_atomically
 from pwm.io.repository import REPOSITORY, published
@@ -145,6 +145,19 @@ def test_centring_subtracts_the_mean_of_the_episodes_before() -> None:
     returns = np.array(base.rewarded).reshape(2, 32) * num_trials
     assert np.allclose(first.sum(axis=0), returns[0])
     assert np.allclose(returns[1] - second.sum(axis=0), returns[0].mean(), atol=1e-4)
+
+
+def test_a_reset_drops_the_rewards_of_unfinished_episodes() -> None:
+    def play(envs: VecCentre, num_steps: int) -> list[Any]:
+        envs.seed(0)
+        envs.reset()
+        return [envs.step(np.full(32, 2))[1] for _ in range(num_steps)]
+
+    bases = [VecPWM(32, episode_length=15) for _ in range(2)]
+    one, other = (VecCentre(base) for base in bases)
+    play(one, 7)
+    assert np.array_equal(play(one, 20), play(other, 20))
+    assert bases[0].rewarded == bases[1].rewarded
 
 
 def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:

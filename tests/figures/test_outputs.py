@@ -276,6 +276,19 @@ def test_without_stored_runs_all_but_the_learning_curves_are_drawn(
     assert last.startswith("The learning curves need stored runs: `python -m pwm.sweep eplen60 ")
 
 
+def test_a_name_given_twice_is_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time, cells that are cached would be missing from the record of what is read."""
+    asked = []
+
+    def nothing(name: str, _evidence: Evidence) -> Iterator[dict[str, bytes]]:
+        asked.append(name)
+        yield {}
+
+    monkeypatch.setattr(command, "draw", nothing)
+    main(["law", "success", "law", "--out", str(tmp_path)])
+    assert asked == ["law", "success"]
+
+
 # Layout
 
 
