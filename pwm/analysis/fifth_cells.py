@@ -56,7 +56,7 @@ def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> l
     return [
         cell
         for cell in cells
-        if cell.predicted
+        if cell.predicted  # none for carried states, nor for a leak with a Huber loss
         and cell.condition.rpartition("-")[0] in groups  # a condition is "GROUP-STEPS"
         and (not variants or cell.variant in variants)
     ]
@@ -73,13 +73,13 @@ def median_times(runs: Outcomes) -> NDArray[np.float64]:
 
     It is inf where fewer than half of the seeds learned.
     """
-    return resampled_medians(runs.time.ravel())  # (S,)
+    return resampled_medians(runs.time.ravel())  # all axes but the seed have one value: (S,)
 
 
-def predicted_bias(cell: Cell) -> NDArray[np.float64]:
+def predicted_biases(cell: Cell) -> NDArray[np.float64]:
     """Critic bias predicted from each seed's final entropy and success, in reward: [S]."""
-    experiment = cell.experiments[0]
-    per_success, per_nat = predictions()["fifth"]["bias"][experiment][f"{cell.weight:g}"]
+    by_weight = predictions()["fifth"]["bias"][cell.experiments[0]]
+    per_success, per_nat = by_weight[f"{cell.weight:g}"]  # see `pwm.analysis.elsewhere.bias_terms`
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)
 
 

@@ -29,7 +29,7 @@ from pwm.analysis.fifth_cells import (
     log_bias_ratio,
     median_times,
     of_groups,
-    predicted_bias,
+    predicted_biases,
     the_cell,
 )
 from pwm.analysis.fixed_points import huber_bias
@@ -142,7 +142,7 @@ def _on_targets(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement
     ):
         leaking = of_groups(cells, groups, variant)
         log_ratios = [
-            log_bias_ratio(cell.runs.critic_bias, predicted_bias(cell)) for cell in leaking
+            log_bias_ratio(cell.runs.critic_bias, predicted_biases(cell)) for cell in leaking
         ]
         yield _mean_ratio(name, log_ratios, _own_experiments(leaking))
     yield _cells_right("targets", of_groups(cells, TARGETS))

@@ -1,4 +1,4 @@
-"""Fixed points of a critic trained on λ-returns, and of a critic trained with a Huber loss.
+"""Fixed points of critics: on λ-returns with a squared loss, and on whole returns with Huber's.
 
 The policy loss's gradient may also reach the critic: the leak.
 """
@@ -60,9 +60,10 @@ def fixed_point_values(
     episode, b is α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At γ = 1, with n steps to
     come, b is α H (1 + (1 - λ) n), or α H λ^t (1 + λ - λ^(n+1)) with leaking targets (t from 0).
 
-    Valid if the value head is stationary and its features distinguish the steps of a period. A
-    period shorter than the episode also requires that the LSTM's state is reset at every trial and
-    no timeout blanks a trial. Entropies may be means over the states met at a step.
+    Valid for a squared value loss and unscaled errors (`LossConfig.scales_errors`), if the value
+    head is stationary and its features distinguish the steps of a period. A period shorter than the
+    episode also requires that the LSTM's state is reset at every trial and no timeout blanks a
+    trial. Entropies may be means over the states met at a step.
 
     Args:
         rewards: mean reward at each step, [T].

@@ -2,8 +2,9 @@
 
 A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
 task, network and learning rate. The variant is the critic's start and returns: from zero ("raw"),
-from the mean return ("mean"), from 9, above the mean ("start 9"), from zero with centred returns
-("centred") or, with a leak, from zero ("attached") or from the leak's fixed point ("fixed-point").
+from the mean return ("mean"), from above it ("start 7.5", "start 9"), from zero with centred
+returns ("centred") or, with a leak, from zero ("attached") or from the leak's fixed point
+("fixed-point").
 A slowdown S is a cell's median time to learn over that with a light detached critic that starts at
 the mean return.
 
@@ -35,6 +36,7 @@ from pwm.experiments.fourth import ATTACHED, CONDITIONS
 NEAR = 1.5  # a predicted slowdown is right within this factor
 NEAR_NOISE = 1.15  # the same for starts at the leak's fixed point
 MOST = 0.75  # fraction of cells for which the law must be right
+ALIKE = 2.0  # slowdowns that differ by a smaller factor are about equal
 CENTRED_LEARN = 22 / 24  # fraction of seeds that must learn with centred returns
 MIRRORED = ((-5.25, 15.75), (0.0, 10.5), (2.25, 8.25))
 """Pairs of starts at 60 steps, equally far below and above the mean return of 5.25."""
@@ -138,13 +140,13 @@ def _carried(cells: Sequence[Cell]) -> Statement:
     """Statement that centring helps less than elsewhere if the state is carried across trials.
 
     It is right if a heavy centred critic is slow, or if heavy critics that start at zero, start at
-    the mean return or have centred returns are all about equally slow.
+    the mean return or have centred returns are all about equally slow (`ALIKE`).
     """
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     centred = carried["centred", 100.0]
     heavy = [carried["raw", 30.0], carried["mean", 30.0], centred]
     slowdowns = [cell.slowdowns[0] for cell in heavy]  # for the original seeds
-    all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < 2 * min(slowdowns)
+    all_alike = all(cell.finished for cell in heavy) and max(slowdowns) < ALIKE * min(slowdowns)
     statement = _statement("carried", interval(centred.least_slowdowns), heavy)
     return replace(statement, otherwise=bool(all_alike))
 

@@ -49,7 +49,7 @@ def policy_share(runs: Outcomes) -> NDArray[np.float64]:
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
     """Critic weight at which the policy's and critic's parts would have equal norms: [S, K]."""
-    weight = runs.base.critic_weight
+    weight = runs.base.critic_weight  # to which the critic's part is proportional
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))
 

@@ -43,7 +43,8 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """Episodes until the mean reward of 500 consecutive episodes first met the criterion: [R].
 
-    It is inf if the criterion was never met. All windows but the last must have the same length.
+    It is inf if the criterion was never met. All windows but the last must have the same length. A
+    shorter last window counts as if it had that length, too.
     """
     window_length = int(history.episode[0])  # in episodes
     # Groups of consecutive windows, each of at least 500 episodes, or of all if there are fewer

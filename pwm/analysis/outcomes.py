@@ -137,9 +137,10 @@ class Outcomes:
         """Selects runs by the values of fields.
 
         Args:
-            values: for each field, a value, which removes the field's axis, or several values,
-                for instance `critic_weight=[2, 3, 5], baseline="detached"`. If a field has no
-                axis, the result is a list of runs; if all are selected, nothing changes.
+            values: for each field, a value, which removes the field's axis, or a list, tuple or
+                range of values, for instance `critic_weight=[2, 3, 5], baseline="detached"`. A
+                value that is a tuple goes into a list: `probe_at=[(0, 100)]`. If a field has no
+                axis, the result is a list of runs; if all are selected, the axes are kept.
         Raises:
             ValueError: a field does not exist, or there is a value that no run has.
         """
@@ -231,10 +232,10 @@ class Outcomes:
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes of the first run's probes: `probe_at` or else the ends of windows, [probes]."""
+        """Episodes after which the first run is probed, as in `History.probed`: [probes]."""
         run = self.base
-        ends_of_windows = range(run.log_every, run.num_episodes + 1, run.log_every)
-        return np.array(run.probe_at or ends_of_windows, np.int64)
+        ends_but_last = range(run.log_every, run.num_episodes, run.log_every)  # of windows
+        return np.array(run.probe_at or [*ends_but_last, run.num_episodes], np.int64)
 
     @property
     def _outcomes(self) -> NDArray[Any]:

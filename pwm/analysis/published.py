@@ -91,7 +91,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from the same run in `other`, by column name: [R] each."""
+        """Whether each run differs from that in `other`, by column (the same in both): [R] each."""
         differs = {}
         for name, ours in self.columns.items():
             theirs = other.columns[name]

@@ -19,8 +19,7 @@ from pwm.analysis.rules import Comparison
 Verdict = Literal["right", "wrong"]
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 """Weights and rules with which the critic trains the trunk, the layers shared with the policy."""
-APART = ("stop-trunk", "separate")
-"""Rules with which the critic trains no layer of the policy."""
+APART = ("stop-trunk", "separate")  # rules with which the critic trains no layer of the policy
 
 
 @dataclass(frozen=True, kw_only=True)

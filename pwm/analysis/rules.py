@@ -49,8 +49,7 @@ METHODS: Mapping[str, Selection] = {
     **{f"{returns} separate": ("separate", {"returns": returns}) for returns in BOTH},
     "usual": ("usual", {}),
 }
-"""Methods by name: mostly the critic's returns, then its weight or the rule. "usual" has options of
-libraries (`pwm.experiments.rules.METHODS`)."""
+"""Methods of `pwm.experiments.rules` by name: mostly the returns, then the weight or the rule."""
 CONDITIONS: Mapping[str, Selection] = {
     **{
         f"{steps} steps, {learning_rate:g}": (
@@ -154,10 +153,7 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman correlation of the ranks in the ranked and in the held-out conditions.
-
-        Needs held-out conditions.
-        """
+        """Spearman correlation of ranks in the ranked and the held-out conditions (required)."""
         ranks = rankdata(self._scores(self.ranked_conditions), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Spearman's is Pearson's correlation of the ranks.
@@ -206,6 +202,7 @@ def _comparison(
         for condition, condition_fields in conditions.values():
             outcomes = evidence.of(f"{condition}-{method}")
             runs.append(outcomes.at(**condition_fields, **method_fields))
+    # Other axes than the seed have one value each, so `ravel` gives (S,).
     shape = (len(methods), len(conditions), -1)  # (M, C, S)
     return Comparison(
         methods=tuple(methods),

@@ -66,7 +66,7 @@ class Cell:
 
     @property
     def finished(self) -> bool:
-        """Whether the slowdown is known: at least half of the seeds ever learned."""
+        """Whether the slowdown is known: the cell and its light critic have finite medians."""
         return bool(np.isfinite(self.slowdowns[0]))
 
     @property

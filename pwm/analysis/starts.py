@@ -22,8 +22,7 @@ from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 
-LIGHT = 0.1
-"""Critic weight of the light critic, to which slowdowns are relative."""
+LIGHT = 0.1  # critic weight of the light critic, to which slowdowns are relative
 TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
 CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
@@ -53,7 +52,7 @@ def _noise_cells(
 ) -> Iterator[Cell]:
     """Yields a cell for each weight of `runs`, with the slowdown that the leak's noise predicts."""
     task = runs.base.task
-    noise = noise_weight(task.episode_length, task.trial_length)
+    noise = noise_weight(task.num_steps, task.trial_length)
     for weight in runs.weights:
         yield Cell(
             condition=condition,
@@ -88,9 +87,9 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """Setting of the climb (`pwm.analysis.climb`) for a run whose critic starts at `start`."""
+    """Setting of the climb for a run with a summed policy loss whose critic starts at `start`."""
     return Setting(
-        steps=run.task.episode_length,
+        steps=run.task.num_steps,
         critic_weight=run.critic_weight,
         start=start,
         trial_length=run.task.trial_length,

@@ -38,7 +38,10 @@ class Statement:
 
     @property
     def wrong_region(self) -> tuple[float, float]:
-        """Numbers above `region` (below it if it has no upper limit): they refute the statement."""
+        """Numbers that refute the statement: above `region`, or below if it has no upper limit.
+
+        The lower limit of a region with an upper one is taken as the least possible number.
+        """
         low, high = self.region
         return (high, inf) if high < inf else (-inf, low)
 

@@ -80,7 +80,7 @@ def _gradients(history: History) -> Iterator[str]:
     is_known = ~np.isnan(history.diagnostics["total_norm"]).all(axis=0)  # (probes,)
     is_final = is_known & (history.probed > history.episode[-1] - FINAL_EPISODES)
     if not is_final.any():
-        if history.probe_episode is None:
+        if history.probe_episode is None and not is_known.any():
             yield "gradients not probed, as no window was finished"
         return
     # Diagnostics at these probes, (R, probes) each

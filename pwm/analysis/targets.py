@@ -2,7 +2,8 @@
 
 The targets are λ-returns G = M r + N v of rewards r and later values v, with the weights M and N of
 `target_weights`. A return ends with the episode or with the trial. The LSTM's state is reset at
-every trial, so the critic knows the step within the trial, but not which trial it is.
+every trial, so the critic knows the step within the trial, but not which trial it is. With
+bootstrapping, this biases the critic even without a leak: the values in a target ignore the trial.
 
 The leak is the policy loss's gradient with respect to the values. It raises the values and, with
 bootstrapping, the targets too, so the advantages G - v are biased less than the values.
@@ -59,14 +60,13 @@ class Targets:
 
     @property
     def bias(self) -> float:
-        """`mean_value` minus `mean_return`, in reward."""
+        """`mean_value` minus `mean_return`, in reward, due to the leak and to bootstrapping."""
         return self.mean_value - self.mean_return
 
     @property
     def mean_return(self) -> float:
-        """Expected return, averaged over the steps: discounted, not bootstrapped, in reward."""
-        horizon = self._horizon_steps
-        weights, _ = target_weights(self.steps, self.discount, trace_decay=1.0, horizon=horizon)
+        """Expected discounted return, averaged over the steps, in reward."""
+        weights, _ = replace(self, trace_decay=1.0)._weights  # not bootstrapped
         return float((weights @ self._mean_rewards).mean())
 
     @property

@@ -109,10 +109,12 @@ LATER_SETTING: Mapping[str, Any] = {
 def fifth_experiments() -> Iterator[Experiment]:
     """Yields the experiments by group, steps and variant, then those of the notes' later setting.
 
-    Where `STARTS` gives the critic's start, each weight has its own experiment.
+    Where `STARTS` gives the critic's start, each weight has its own experiment, as a grid would
+    combine every start with every weight.
     """
     about = "a setting of the fifth set of predictions"
     for (group, steps), variants in WEIGHTS.items():
+        # SGD trains the value head in proportion to the weight; the others divide that out.
         light_weight = 1.0 if group == "sgd" else 0.1
         for variant, weights in {"light": (light_weight,), **variants}.items():
             name = f"fifth-{group}-{steps}-{variant}"

@@ -13,7 +13,6 @@ from pwm.runs.experiment import Experiment
 
 def leak_experiments() -> Iterator[Experiment]:
     """Yields experiments with the leak (the policy loss also trains the critic), or without it."""
-    # Episode and trial lengths, and a mean policy loss
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"weight-{rate:g}",
@@ -38,11 +37,10 @@ def leak_experiments() -> Iterator[Experiment]:
     yield grid(
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
-        weights=tuple(weight / 20 for weight in WEIGHTS),  # a mean divides by 15 or 60
+        weights=tuple(weight / 20 for weight in WEIGHTS),  # between 15 and 60 steps
         policy_reduction="mean",
         episode_length=(15, 60),
     )
-    # Longer training, and other learning rates
     yield grid(
         "budget-lower",
         "weights below the lower edge, trained five times as long",
@@ -66,7 +64,6 @@ def leak_experiments() -> Iterator[Experiment]:
         episode_length=(15, 60),
         learning_rate=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03),
     )
-    # The leak into part of the network, or imitated by hand
     yield grid(
         "separate",
         "separate LSTMs for actor and critic, which then share no trunk",
@@ -86,7 +83,6 @@ def leak_experiments() -> Iterator[Experiment]:
         baseline="detached",
         optimism=tuple(15 / (2 * weight) for weight in WEIGHTS),  # T is 15 steps
     )
-    # Variants of the loss, the task and the network
     yield grid(
         "entropy",
         "an entropy bonus, at the learning rate where policies collapse",
@@ -117,7 +113,6 @@ def leak_experiments() -> Iterator[Experiment]:
         weights=FEW_WEIGHTS,
         hidden_size=(12, 24, 48, 96),
     )
-    # Gradients measured, and gradients lost
     yield grid(
         "gradients",
         "the gradients in the trunk, below, within and above the working range",

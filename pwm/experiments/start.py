@@ -15,7 +15,6 @@ EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes af
 
 def start_experiments() -> Iterator[Experiment]:
     """Yields the experiments on the critic's initial value and on centred returns."""
-    # Centred returns
     for rate, episodes in ((0.005, 10_000), (0.001, 20_000)):
         yield grid(
             f"centred-{rate:g}",
@@ -43,7 +42,6 @@ def start_experiments() -> Iterator[Experiment]:
         returns="centred",
         learning_rate=(0.0003, 0.001, 0.003, 0.01),
     )
-    # Critics that start at the mean return, at the leak's fixed point, or elsewhere
     mean: dict[str, Any] = {"baseline": "detached", "critic_start": "mean"}
     fixed_point: dict[str, Any] = {
         "weights": (1.0, 2.0, 3.0, 5.0, 10.0),
@@ -83,7 +81,6 @@ def start_experiments() -> Iterator[Experiment]:
             episode_length=(15, 60),
             **fields,
         )
-    # The running mean's rate, and the leak into the head alone
     yield grid(
         "tracking",
         "how fast the running mean should follow the return",

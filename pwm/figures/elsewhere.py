@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from pwm.analysis.elsewhere import NOTHING
 from pwm.analysis.estimates import Estimate, interval, rate, resampled_means
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_bias
+from pwm.analysis.fifth_cells import fifth_cells, median_times, of_groups, predicted_biases
 from pwm.analysis.fifth_predictions import BATCHES, OPTIMISERS, TARGETS
 from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.fourth_predictions import NEAR
@@ -107,7 +107,7 @@ def _draw_biases(axes: Axes, evidence: Evidence) -> Table:
     for variant in ("own", "all"):
         _, colour, marker = VARIANTS[variant]
         for cell in of_groups(fifth_cells(evidence), TARGETS, variant):
-            predicted = float(predicted_bias(cell).mean())  # over seeds
+            predicted = float(predicted_biases(cell).mean())  # over seeds
             measured = interval(resampled_means(cell.runs.critic_bias))
             draw_estimate(axes, predicted, measured, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"

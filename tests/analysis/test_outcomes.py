@@ -158,6 +158,11 @@ def test_diagnostics_are_kept_if_all_runs_have_them(tmp_path: Path, store: Store
     assert set(Outcomes.of(EXPERIMENT, store).history.diagnostics) == set(DIAGNOSTICS)
 
 
+def test_the_end_of_an_unfinished_window_is_among_the_probed_episodes(store: Store) -> None:
+    unfinished = replace(EXPERIMENT, base=replace(BASE, num_episodes=250))
+    assert Outcomes.of(unfinished, store).probed.tolist() == [100, 200, 250]
+
+
 def test_a_missing_folder_or_run_is_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no-such-folder: expected a folder of stored runs"):
         Outcomes.stored(tmp_path / "no-such-folder")

@@ -61,7 +61,7 @@ def test_the_light_critic_starts_at_the_mean_of_the_same_task() -> None:
 
 def test_a_setting_takes_from_a_run_what_the_law_needs() -> None:
     run = TrainConfig(
-        task=TaskConfig(episode_length=20, trial_length=4, reward=2.0),
+        task=TaskConfig(episode_length=22, trial_length=4, reward=2.0),  # 5 whole trials
         loss=LossConfig(baseline="attached"),
         critic_weight=7.0,
         learning_rate=0.002,

@@ -174,3 +174,10 @@ def test_a_window_that_is_not_finished_has_no_diagnostics() -> None:
     for curve in logged.diagnostics.values():
         curve[:] = np.nan
     assert gradients(logged) == ["  gradients not probed, as no window was finished"]
+
+
+def test_a_finished_window_before_the_last_500_episodes_is_not_denied() -> None:
+    logged = history([0.5], np.array([1000, 1500]), policy_norm=1.0, total_norm=2.0)
+    for curve in logged.diagnostics.values():
+        curve[:, -1] = np.nan
+    assert gradients(logged) == []
