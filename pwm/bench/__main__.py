@@ -116,8 +116,9 @@ def _report(
             f"{extremes:<14}"
         )
         if name == "fused":
+            # Operations per second, as a fraction of a matrix product's: those that the plain loop
+            # would need for these episodes, and those that the fused engine does
             episodes_per_operation = np.median(own_rates / product_rates)
-            # Operations per second, as a fraction of a matrix product's: the loop's, and those done
             as_plain_loop = episodes_per_operation * plain_operations(run)
             as_done = episodes_per_operation * operations(run)
             line += f" {as_plain_loop:>8.0%}, {as_done:.0%} of "
