@@ -116,8 +116,7 @@ def _report(
             f"{extremes:<14}"
         )
         if name == "fused":
-            # Operations per second, as a fraction of a matrix product's: those that the plain loop
-            # would need for these episodes, and those that the fused engine does
+            # Operations per second, as fractions of a matrix product's: if none were saved; as done
             episodes_per_operation = np.median(own_rates / product_rates)
             as_plain_loop = episodes_per_operation * plain_operations(run)
             as_done = episodes_per_operation * operations(run)

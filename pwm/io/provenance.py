@@ -19,7 +19,7 @@ from pwm.io.repository import REPOSITORY
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
     """Provenance of a result that took `wall_seconds`, as a dictionary for JSON.
 
-    By default, the result's command is the one that started this process.
+    By default, `command` is the one that started this process.
     """
     return {
         "command": command or typed_command(),

@@ -178,8 +178,7 @@ def describe_losses(
         policy_loss = describe_reduction(advantage_factor, shape)
     if term is None:
         return Losses(policy_loss=policy_loss, normalised=normalised)
-    square_factor = term.curvature / 2  # of each step's squared error
-    # If both losses are means over T steps, the factors are w / T and 1 / T.
+    square_factor = term.curvature / 2  # of each step's squared error: w / T for a mean
     weight_of_means = None if error_factor is None else square_factor / error_factor
     return Losses(
         policy_loss=policy_loss,
