@@ -37,9 +37,7 @@ def published_runs(
 ) -> Places:
     """The distinct selected runs, each with the places where it is selected.
 
-    Args:
-        selected: whether each run of an experiment is selected, [runs], by experiment name.
-        experiments: experiments by name.
+    `selected` has, by experiment name, whether each run of the experiment is selected, [runs].
     """
     places = dict[TrainConfig, list[Place]]()
     for name, chosen in selected.items():

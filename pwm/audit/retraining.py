@@ -22,7 +22,7 @@ from pwm.runs.scheduler import processes
 from pwm.runs.shards import Member, Shard
 from pwm.runs.worker import train_alone
 
-TOGETHER = 16  # maximum number of runs trained as one population
+TOGETHER = 16  # most runs per population; larger ones would leave processes idle at the end
 
 
 def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], int]:
@@ -53,7 +53,7 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
 
 
 def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
-    """Groups runs into populations of at most `TOGETHER` runs."""
+    """Groups runs that can be trained together into populations of at most `TOGETHER` runs."""
     members_by_setting = dict[TrainConfig, list[Member]]()
     for run in runs:
         member = Member(run.critic_weight, run.learning_rate, run.seed)

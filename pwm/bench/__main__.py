@@ -116,8 +116,8 @@ def _report(
             f"{extremes:<14}"
         )
         if name == "fused":
+            # Operations per second, as fractions of a matrix product's: if none were saved; as done
             episodes_per_operation = np.median(own_rates / product_rates)
-            # Operations per second, as a fraction of a matrix product's: the loop's, and those done
             as_plain_loop = episodes_per_operation * plain_operations(run)
             as_done = episodes_per_operation * operations(run)
             line += f" {as_plain_loop:>8.0%}, {as_done:.0%} of "

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from math import ceil
 from typing import Any
 
 from pwm.bench.plain import PlainLoop
+from pwm.bench.rows import EPISODES_PER_CALL
 from pwm.core.config import TrainConfig
 from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
 PLAIN_STEPS = 900  # steps of the task that a replica plays per round, plain loop and torch engine
-JAX_STEPS = 6000  # the same for JAX
+JAX_STEPS = 6000  # the same for JAX, at least
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def contestants(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> 
 
 def peers(run: TrainConfig, replicas: int, pool: Executor, cores: int) -> list[Contestant]:
     """JAX contestants: one population, and one per core; arguments as for `contestants`."""
-    episodes = max(JAX_STEPS // run.task.episode_length, 1)
+    calls = ceil(JAX_STEPS / (run.task.episode_length * EPISODES_PER_CALL))
+    episodes = calls * EPISODES_PER_CALL  # `JaxPopulation.advance` would round up, uncounted
     on_one_core = partial(_on_cores, pool, 1, _jax_population, (run, replicas))
     on_all_cores = partial(_on_cores, pool, cores, _jax_population, (run, replicas))
     return [

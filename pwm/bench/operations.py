@@ -32,8 +32,9 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
     """Mean floating-point operations per episode in the fused engine's matrix products.
 
     The LSTM's state must be reset at each trial, without timeouts. The engine then computes a step
-    once for all trials that have shown the same stimuli so far (`trial_states`). The mean is over
-    `episodes` episodes.
+    once for all trials that have shown the same stimuli so far (`trial_states`). How many there are
+    depends on the episode's trials, so `episodes` episodes are drawn. The input needs no product:
+    it is one-hot, so it selects a row of the weights.
     """
     hidden = run.agent.hidden_size
     trials = DrawSource(run.task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]

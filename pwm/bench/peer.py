@@ -27,12 +27,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pwm.bench.rows import state_rows
+from pwm.bench.rows import EPISODES_PER_CALL, state_rows
 from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
 from pwm.core.config import TrainConfig
 from pwm.core.task import correct_actions
 
-EPISODES_PER_CALL = 64  # episodes in one compiled call
 Array = Any
 Weights = dict[str, Array]
 
@@ -40,7 +39,8 @@ Weights = dict[str, Array]
 class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
-    The run's seed determines all random numbers.
+    The run sets the stimuli, the lengths of trials and episodes, the hidden size, the critic weight
+    and RMSprop. Its seed determines all random numbers. Its other options are ignored.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
@@ -48,8 +48,8 @@ class JaxPopulation:
         weights = jax.vmap(partial(_initial, run))(keys)
         self._state = weights, jax.tree.map(jnp.zeros_like, weights), keys
         self._train = jax.jit(jax.vmap(partial(_train, run)), donate_argnums=0)
-        self.rewards = np.zeros((replicas, 0), np.float32)
-        """Fraction of trials rewarded, in each episode of the last call: [replicas, episodes]."""
+        self.rewards = np.zeros((replicas, 0), np.float32)  # [replicas, episodes]
+        """Fraction of trials rewarded in each of the last `EPISODES_PER_CALL` episodes."""
 
     def advance(self, num_episodes: int) -> None:
         """Trains for `num_episodes`, rounded up to a multiple of `EPISODES_PER_CALL`."""
@@ -59,7 +59,7 @@ class JaxPopulation:
 
 
 def _initial(run: TrainConfig, key: Array) -> Weights:
-    """Draws the initial weights of one replica, uniform on ±1 / sqrt(H).
+    """Draws the initial weights of one replica, uniform from -1 / sqrt(H) to 1 / sqrt(H).
 
     Each gate unit has one bias; `nn.LSTM` adds two, whose sum varies more.
     """

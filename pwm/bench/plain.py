@@ -14,7 +14,8 @@ from pwm.core.task import correct_actions
 class PlainLoop:
     """Trains one replica of a run with the notes' agent, losses and optimiser, trial by trial.
 
-    A trial is one call of `nn.LSTM`, and an episode one step of `torch.optim.RMSprop`.
+    A trial is one call of `nn.LSTM`, an episode one step of `torch.optim.RMSprop`. Options other
+    than stimuli, lengths, hidden size, critic weight and learning rate are ignored.
     """
 
     def __init__(self, run: TrainConfig) -> None:

@@ -1,4 +1,4 @@
-"""Rows of the table of states in `pwm.bench.peer`, in a module that does not need JAX."""
+"""The parts of the JAX contestant (`pwm.bench.peer`) that do not need JAX."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.task import TaskConfig
+
+EPISODES_PER_CALL = 64  # episodes that one compiled call of `JaxPopulation` trains
 
 
 def state_rows(task: TaskConfig) -> NDArray[np.int64]:

@@ -135,9 +135,7 @@ def _input_error(stop: BaseException) -> str:
 def _message(box: str, typed: Sequence[str]) -> str:
     """Rewrites a tyro error as one line, such as "--seeds 1 x: expected an integer each".
 
-    Args:
-        box: the error as tyro prints it, in a box with a title.
-        typed: the command-line arguments, as typed.
+    `box` is the error as tyro prints it, in a box with a title; `typed` are the words typed.
     """
     first, *others = _parts(box)  # the others begin with a title
     message = " ".join(first[:2])  # tyro's message has one line or two

@@ -60,7 +60,7 @@ def say(text: str, end: str = "\n") -> None:
         FileError: standard output cannot be written to, for instance because a disk is full.
     """
     try:
-        if text or end:
+        if text or end:  # on a full disk, even printing nothing fails
             print(text, end=end)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -17,11 +17,9 @@ from pwm.io.repository import REPOSITORY
 
 
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
-    """Provenance of a result of this process, as a dictionary for JSON.
+    """Provenance of a result that took `wall_seconds`, as a dictionary for JSON.
 
-    Args:
-        wall_seconds: wall time that the result took.
-        command: command that produced the result; by default, the one that started this process.
+    By default, `command` is the one that started this process.
     """
     return {
         "command": command or typed_command(),

@@ -1,8 +1,8 @@
 """`python -m pwm.page`: makes the page that shows every published run, and can train most of them.
 
-It is one file, `paper/page/index.html`, made from the published outcomes, the compiled engine that
-`python -m pwm.page.wasm` makes, and the sources in `pwm/page/web/`. The same input gives the same
-bytes.
+It is one file, `paper/page/index.html`, made from the published outcomes, the sources in
+`pwm/page/web/`, and the engine: `engine.wasm`, which `python -m pwm.page.wasm` makes, and
+`engine.js`, which calls it. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -23,24 +23,22 @@ from pwm.io.repository import PAPER, published
 from pwm.page.assembly import WEB, filled, joined
 from pwm.page.content import Runs, columns, different_runs, index
 
-ENGINE = ("engine.js", "engine.wasm")
-
 
 def page(runs: Runs) -> bytes:
     """The page of these runs, as UTF-8 HTML.
 
     Raises:
-        FileError: there is no compiled engine.
+        FileError: a file of the engine is missing.
     """
-    engine = published("page")
-    for name in ENGINE:
-        require_file((engine / name).is_file(), engine / name, "what python -m pwm.page.wasm makes")
+    engine, module = published("page/engine.js"), published("page/engine.wasm")
+    require_file(engine.is_file(), engine, "a file of the repository")
+    require_file(module.is_file(), module, "what python -m pwm.page.wasm makes")
     slots = {
         "style": (WEB / "style.css").read_text("utf-8"),
         "index": json.dumps(index(runs), separators=(",", ":")),
         "columns": b64encode(columns(runs)).decode(),
-        "engine": (engine / "engine.js").read_text("utf-8"),
-        "module": b64encode((engine / "engine.wasm").read_bytes()).decode(),
+        "engine": engine.read_text("utf-8"),
+        "module": b64encode(module.read_bytes()).decode(),
         "worker": (WEB / "worker.js").read_text("utf-8"),
         "script": joined("main.js"),
     }

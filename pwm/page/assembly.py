@@ -1,7 +1,8 @@
 """Assembles the parts in `web/` into the page, one file that opens from disk or any web server.
 
 Its scripts are modules. A browser refuses to load modules from disk, so they are joined into one
-script, each after those it imports. Two modules must therefore not define the same name.
+script, each after those it imports. Two modules must therefore not define the same name. Modules
+import by `import { a, b } from "./file.js";`, without renaming, and a declaration defines one name.
 """
 
 from __future__ import annotations
@@ -19,11 +20,8 @@ SLOT = re.compile(r"/\* (?P<name>[a-z]+) \*/")
 
 
 def joined(entry: str, folder: Path = WEB) -> str:
-    """Joins a module and all modules that it imports, directly or not, into one script.
+    """Joins the module in file `entry` and all that it imports, directly or not, into one script.
 
-    Args:
-        entry: file name of the module, which comes last.
-        folder: folder of the modules.
     Raises:
         ValueError: two modules define the same name at their top level.
     """
@@ -54,6 +52,7 @@ def filled(template: str, slots: Mapping[str, str]) -> str:
 
     Raises:
         ValueError: a slot's text would end the HTML element that it is in.
+        KeyError: there is no text for a slot of the template.
     """
     for name, text in slots.items():
         if "</script" in text or "</style" in text:

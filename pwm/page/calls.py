@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.registry import cpu_target
 
-ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of an array; JavaScript sets these
+ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of an array, without reference counts
 NAMED_TUPLE: Any = types.BaseNamedTuple  # Any, as this base class does not declare its fields
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 

@@ -73,7 +73,7 @@ def different_runs(source: Published) -> Runs:
         runs = (run for shard in plan(EXPERIMENTS[name]) for run in shard.runs)
         for run, digest, outcome in zip(runs, record.digest, record.outcome, strict=True):
             experiments.setdefault(run, []).append(name)
-            published.setdefault(run, (digest, outcome))
+            published.setdefault(run, (digest, outcome))  # the same in every experiment
     conditions = {run: replace(run, critic_weight=1.0, seed=0) for run in experiments}
     distinct = dict.fromkeys(conditions.values())  # conditions, in order of their first run
     rank = {condition: number for number, condition in enumerate(distinct)}
@@ -198,7 +198,7 @@ def _windows(episodes: NDArray[np.float64], log_every: NDArray[np.int64]) -> byt
 def _fractions(values: NDArray[np.float64], whole: float) -> bytes:
     """Packs numbers from 0 to `whole` as 16-bit integers from 0 to `FULL`; `MISSING` for nan."""
     numbers = np.where(np.isnan(values), 0, values)
-    scaled = np.rint(np.clip(numbers / whole, 0, 1) * FULL)
+    scaled = np.rint(np.clip(numbers / whole, 0, 1) * FULL)  # rounding may exceed the whole
     return np.where(np.isnan(values), MISSING, scaled).astype("<u2").tobytes()
 
 

@@ -89,8 +89,6 @@ end:
 class _UncompiledEngine(FusedEngine):
     """Fused engine that, instead of training, keeps the arguments for the compiled `train`."""
 
-    arguments: tuple[Any, ...]
-
     def train(self, draws: Draws) -> Any:
         """Keeps the arguments, for their types; the constructor calls this once."""
         metrics = np.zeros((0, 0, 0), "f4")  # only the number of axes and the dtype matter
@@ -100,7 +98,7 @@ class _UncompiledEngine(FusedEngine):
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
     """The module's functions by name: the Python function and the Numba types of its arguments."""
-    arguments = _UncompiledEngine((TrainConfig(),)).arguments
+    arguments = _UncompiledEngine((TrainConfig(),)).arguments  # of the same types for every run
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
         streams.make_key: (WORDS,) * 3,

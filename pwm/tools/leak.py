@@ -60,8 +60,8 @@ def check_leak(
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
         weight: factor by which `value_loss` is multiplied in the loss that is minimised.
-        steps: T, steps per episode, if the losses cover several episodes: the report gives the
-            weight for a policy loss summed over T steps. By default, all steps of the losses.
+        steps: T, steps per episode, if the losses cover several episodes; by default, all steps of
+            the losses. The report gives the critic weight for a policy loss summed over T steps.
     Raises:
         ArgumentError: a loss is not a scalar that requires a gradient, `backward` has been called,
             or `weight` or `steps` is out of range.
@@ -179,7 +179,7 @@ def _cost(
     cancel. The gradient of the value loss is its curvature times the bias. So the bias is minus the
     gradient of the policy loss, divided by this curvature.
 
-    `term` is the value loss, and `normalised` says whether advantages are normalised. The cost is
+    `term` is the weighted value loss, `normalised` whether advantages are normalised. The cost is
     None if either is unknown (None), if the policy loss does not depend on the `values`, or if the
     value loss is linear in a step's error, as Huber's is for large errors.
     """
@@ -191,6 +191,7 @@ def _cost(
     biases = -leaked[term.used] / term.curvature  # [steps used]
     bias, scatter = float(biases.mean()), float(term.errors.std())
     return Cost(
+        # Normalised advantages have no mean, so only rounding is left of a constant bias.
         bias=0.0 if normalised and abs(bias) < EXACT * scatter else bias,
         bias_error=float(biases.std()) / sqrt(len(biases)),
         scatter=scatter,

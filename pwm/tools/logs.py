@@ -100,7 +100,7 @@ def check_logs(
         biases = floats(bias)[half:]
     mean_entropy, measured = fmean(entropies), fmean(biases)
     predicted = c / (2 * weight * square_factor) * mean_entropy  # w = weight * square_factor * T
-    # The error is estimated from the deviations from a bias proportional to the entropy.
+    # A leak's bias falls with the entropy. Only the deviations from this proportion are noise.
     per_nat = measured / mean_entropy if mean_entropy else 0.0  # bias per nat of entropy
     block_means = zip(_block_means(biases), _block_means(entropies), strict=True)
     residuals = [block_bias - per_nat * nats for block_bias, nats in block_means]

@@ -146,7 +146,7 @@ def policy_factors(
                 return slope, slope, False
             return advantage_factor, slope, True
     # The errors are unknown, or the advantages are not linear in them.
-    return advantage_factor, None, True if centred else None
+    return advantage_factor, None, (True if centred else None)
 
 
 def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
@@ -178,7 +178,7 @@ def describe_losses(
         policy_loss = describe_reduction(advantage_factor, shape)
     if term is None:
         return Losses(policy_loss=policy_loss, normalised=normalised)
-    square_factor = term.curvature / 2  # of each step's squared error
+    square_factor = term.curvature / 2  # of each step's squared error: w / T for a mean
     weight_of_means = None if error_factor is None else square_factor / error_factor
     return Losses(
         policy_loss=policy_loss,

@@ -15,6 +15,7 @@ from statistics import fmean, pstdev, stdev
 from pwm.tools.errors import require_argument
 from pwm.tools.series import Series, floats
 
+FEWEST = 4  # updates: a standard error over all, and a speed between two in the second half
 NEAR = 0.5  # of the returns' spread; at nearly twice that, w = 1 takes 1.2 times as long to learn
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
@@ -63,10 +64,11 @@ class StartReport:
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
     """Measures the distance from critic to returns in the first updates, and the time to cover it.
 
-    The speed is measured in the second half of these updates, so optimiser and learning rate need
-    not be known. It is not constant: the first steps of RMSprop are larger than later ones, and SGD
-    slows down as the values approach the returns. With either optimiser, the values move faster if
-    the layers below the head learn too.
+    The mean return is taken over all these updates, since the policy hardly changes during them.
+    The speed is measured in their second half, so optimiser and learning rate need not be known. It
+    is not constant: the first steps of RMSprop are larger than later ones, and SGD slows down as
+    the values approach the returns. With either optimiser, the values move faster if the layers
+    below the head learn too.
 
     Args:
         values: for each of the first updates, the critic's values, a series over steps. Twenty
@@ -76,9 +78,10 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
         ArgumentError: fewer than 4 updates, no steps, or values and returns of different shapes.
     """
     lengths = [len(update) for update in values]  # steps of each update
-    fits = lengths == [len(update) for update in returns] and len(lengths) >= 4 and all(lengths)
+    same_lengths = lengths == [len(update) for update in returns]
+    fits = same_lengths and len(lengths) >= FEWEST and all(lengths)
     given = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
-    accepted = "4 updates or more, each with as many values as returns"
+    accepted = f"{FEWEST} updates or more, each with as many values as returns"
     require_argument(fits, "values", given, accepted)
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]

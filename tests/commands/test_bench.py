@@ -18,10 +18,10 @@ from torch.distributions import Categorical
 from torch.utils.flop_counter import FlopCounterMode
 
 from pwm.bench import __main__ as bench
-from pwm.bench.contestants import Contestant, contestants
+from pwm.bench.contestants import Contestant, contestants, peers
 from pwm.bench.operations import operations, plain_operations, product_rate
 from pwm.bench.plain import PlainLoop
-from pwm.bench.rows import state_rows
+from pwm.bench.rows import EPISODES_PER_CALL, state_rows
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
@@ -135,6 +135,15 @@ def test_each_step_of_a_trial_has_the_row_of_the_stimuli_seen_so_far(
 
 
 # Contestants
+
+
+@pytest.mark.parametrize("episode_length", [15, 60, 240])
+def test_every_episode_that_a_population_in_jax_trains_is_counted(episode_length: int) -> None:
+    run = TrainConfig(task=TaskConfig(episode_length=episode_length))
+    with ThreadPoolExecutor(1) as pool:
+        for each in peers(run, replicas=4, pool=pool, cores=2):
+            assert each.episodes > 0
+            assert each.episodes % EPISODES_PER_CALL == 0  # `advance` trains whole calls
 
 
 def test_the_contestants_train_as_named() -> None:

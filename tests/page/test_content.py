@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.stored import FIELDS
 from pwm.audit.comparison import command_of
+from pwm.io.errors import FileError
 from pwm.page.__main__ import page
 from pwm.page.assembly import WEB, filled, joined
 from pwm.page.content import COLUMNS, Runs, columns, index
@@ -86,6 +87,25 @@ def test_every_different_run_is_there_once(published_runs: Runs) -> None:
 def test_the_published_page_is_made_of_what_is_here_and_is_small(published_runs: Runs) -> None:
     assert (PAGE / "index.html").read_bytes() == page(published_runs)
     assert sum(path.stat().st_size for path in PAGE.iterdir()) < SMALLEST
+
+
+@pytest.mark.parametrize(
+    ("missing", "accepted"),
+    [("engine.js", "a file of the repository"), ("engine.wasm", "python -m pwm.page.wasm makes")],
+)
+def test_a_missing_file_of_the_engine_is_named_with_its_origin(
+    published_runs: Runs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+    accepted: str,
+) -> None:
+    (tmp_path / "page").mkdir()
+    for name in {"engine.js", "engine.wasm"} - {missing}:
+        (tmp_path / "page" / name).touch()
+    monkeypatch.setattr("pwm.io.repository.PAPER", tmp_path)
+    with pytest.raises(FileError, match=f"{missing}: expected .*{accepted}"):
+        page(published_runs)
 
 
 def test_a_name_that_two_scripts_define_is_refused(tmp_path: Path) -> None:
