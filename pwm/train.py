@@ -126,7 +126,7 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted, or a setting is changed together with `--extend`.
+        InputError: a value is not accepted, or a setting is not its default with `--extend`.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:

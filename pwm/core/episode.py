@@ -55,8 +55,7 @@ def play_episode(
     episode = rollout.play(parameters, draws)
     # v, [R, T], the same numbers twice, but gradients of the second reach only the value head.
     raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
-    centre, spread = scales.centre.unsqueeze(1), scales.spread.unsqueeze(1)  # (R, 1)
-    error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+    centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"
     # One row per trial, (R N, L), or per episode, (R, T), so that returns end with it.
     rewards = episode.rewards.flatten(0, 1) if by_trial else episode.rewards.flatten(1)
