@@ -68,8 +68,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         needing = [name for name in libraries if CONVENTIONS[name].needs_steps]
         accepted = f"a number of steps: {', '.join(needing)} sums one loss and averages the other"
         require(steps is not None or not needing, "episode_length", "(none)", accepted)
-        if to is None:  # if no length is given, no converted weight depends on it
-            lines = _to_all(source, weight, steps or 1)
+        if to is None:
+            assert steps is not None  # the notes, one of the libraries, need it
+            lines = _to_all(source, weight, steps)
         else:
             lines = _to_one(source, to, weight, steps)
         for line in lines:
@@ -85,23 +86,22 @@ def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
 
 def _to_one(source: str, to: str, weight: float, steps: int | None) -> Iterator[str]:
     """Yields the output lines: the converted weight, both libraries' losses, and caveats."""
-    converted = convert_weight(weight, steps or 1, source=source, to=to)
+    any_steps = steps or 1  # if none are given, no converted weight depends on them
+    converted = convert_weight(weight, any_steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
     for name, weight_there in ((source, weight), (to, converted)):
         yield f"  {name:<{width}}  {formula(CONVENTIONS[name], weight_there)}"
-    error_weight = ratio(weight, source, steps or 1)  # the same in `to`, by definition
-    yield (
-        f"In both, a step's squared error weighs {error_weight:.3g} times as much as its policy "
-        "term."
-    )
+    error_weight = ratio(weight, source, any_steps)  # the same in `to`, by definition
+    compared = f"{error_weight:.3g} times as much as its policy term"
+    yield f"In both, a step's squared error weighs {compared}."
     for caveat in _caveats_of_pair(source, to, steps):
         yield f"- {caveat}"
-    libraries: dict[str, list[str]] = {}  # names of the libraries with a caveat, by caveat
+    names_by_caveat: dict[str, list[str]] = {}
     for name in dict.fromkeys((source, to)):  # once if they are the same
         for caveat in _caveats(CONVENTIONS[name], error_weight):
-            libraries.setdefault(caveat, []).append(name)
-    for caveat, names in libraries.items():
+            names_by_caveat.setdefault(caveat, []).append(name)
+    for caveat, names in names_by_caveat.items():
         yield f"- {', '.join(names)}: {caveat}"
 
 
@@ -137,7 +137,8 @@ def _caveats_of_pair(source: str, to: str, steps: int | None) -> Iterator[str]:
 def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
     """Yields properties of a library that no choice of weight makes up for.
 
-    `error_weight` is the weight of a step's squared error relative to its policy term.
+    `error_weight` is ρ in `pwm.analysis.conventions`: the weight of a step's squared error relative
+    to its policy term. The leak's temperature is 1 / (2 ρ).
     """
     if convention.networks == "separate":
         yield f"actor and critic share no parameters: {SEPARATE}"

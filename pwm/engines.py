@@ -86,6 +86,7 @@ def require_numba() -> None:
     well_formed = all(feature.startswith(("+", "-")) for feature in listed)
     require(well_formed, "NUMBA_CPU_FEATURES", features, "flags such as +avx2,-fma")
     # The user's list may hold features that this processor lacks, which would kill the process.
+    # They are appended with a minus: of two flags for a feature, the last counts.
     processor: Mapping[str, bool] = get_host_cpu_features()
     lacking = [f"-{name}" for name, is_present in processor.items() if not is_present]
     if not set(lacking) <= set(listed):

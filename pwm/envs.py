@@ -182,7 +182,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
 
         Raises:
             InputError: a list does not have one seed per replica, or one of its seeds is not a
-                non-negative integer. Gymnasium checks a single seed itself.
+                non-negative Python integer. Gymnasium checks a single seed itself.
         """
         if isinstance(seed, Sequence):
             accepted = f"one seed, or {self.num_envs}, one for each replica"
@@ -225,6 +225,7 @@ class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any
             if actions not in self.action_space:
                 accepted = f"{ACTIONS} for each of {self.num_envs} replicas"
                 raise InvalidAction(f"actions {actions}: expected {accepted}")
+            actions = np.asarray(actions)  # a list, which the space accepts, would equal no action
             rewards = self._rewards[self._pairs, self._step, actions]
             self._step += 1
             if self._step < self.task.trial_length:

@@ -126,7 +126,7 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted, or a setting is changed together with `--extend`.
+        InputError: a value is not accepted, or a setting is not its default with `--extend`.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:
@@ -143,7 +143,7 @@ def _plan(arguments: Arguments) -> Plan:
 def _typed(value: object) -> str:
     """A flag's value as one types it on a command line."""
     if isinstance(value, tuple):
-        return " ".join(f"{number:g}" for number in value)
+        return " ".join(str(number).removesuffix(".0") for number in value)
     return str(value)
 
 

@@ -238,6 +238,16 @@ def test_unknown_actions_are_refused(action: int) -> None:
             vector.step(np.array(actions))
 
 
+def test_actions_may_be_given_as_a_list() -> None:
+    env, reference = (make_vector({"timeout": True}, 2) for _ in range(2))
+    env.reset(seed=0)
+    reference.reset(seed=0)
+    for actions in ([HOLD, LEFT], [HOLD, HOLD], [RIGHT, LEFT]):  # only the second acts too early
+        listed: Any = actions
+        for one, other in zip(env.step(listed), reference.step(np.array(actions)), strict=True):
+            same(one, other)
+
+
 def test_bad_keywords_and_seeds_are_refused() -> None:
     with pytest.raises(InputError, match="trial-length 1: expected"):
         make({"trial_length": 1})

@@ -10,6 +10,7 @@ weight, learning rate and seed can be trained together, as the R replicas of a p
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
 give the losses (`episode_losses`). The others are for reference: config, history, streams, errors.
+So are the fields of `LossConfig`: its defaults leave the formulas in `pwm.core.losses` as they are.
 
 `pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
 The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the

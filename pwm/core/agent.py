@@ -2,8 +2,8 @@
 
 `Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
 out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Units are
-added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero and stay so
-in training. With this padding, a replica's results have the same bits alone and in a population.
+added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero, and so
+are their gradients. So padded, a replica's results have the same bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,
@@ -166,9 +166,9 @@ class Agent:
     def named(self, parameters: Tensor) -> dict[str, Tensor]:
         """The parameters [R, P] by name, without padding: [R, trunks, rows, columns] each.
 
-        LSTM tensors have one column per unit, gate by gate; head tensors have a column per logit,
-        then one for the value. Head tensors are views: writing to them changes `parameters`.
-        LSTM tensors may be copies.
+        Weights have a row per input, biases one row. LSTM tensors have a column per unit, gate by
+        gate; head tensors have a column per logit, then one for the value. Head tensors are views:
+        writing to them changes `parameters`. LSTM tensors may be copies.
         """
         return {name: view.flatten(3) for name, view in self._unpadded(parameters).items()}
 
@@ -186,7 +186,7 @@ class Agent:
         return Weights(bias=bias, **weights)
 
     def _padded(self, parameters: Tensor) -> dict[str, Tensor]:
-        """Views of the parameters by name, [R, trunks, rows, blocks, columns], with padding."""
+        """Views of the parameters by name, with padding: [R, trunks, *shape] each (`_shapes`)."""
         parts = parameters[:, : sum(self._sizes)].split_with_sizes(self._sizes, dim=1)
         return {
             name: part.view(len(part), self.config.num_trunks, *shape)

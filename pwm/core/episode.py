@@ -19,7 +19,8 @@ from pwm.core.rollout import Draws, Episode, Rollout
 class Scales(NamedTuple):
     """Scales of an episode's errors, [R] each: A = ((G - centre) / spread - v) / error_scale.
 
-    G are returns in units of reward, and v the outputs of the value head. By default, A = G - v.
+    G are returns in units of reward. An output v of the value head stands for the value
+    centre + spread * v in these units. By default, A = G - v.
     `pwm.training.balance.episode_scales` sets the scales; they are the same until the next update.
     """
 
@@ -27,14 +28,6 @@ class Scales(NamedTuple):
     spread: Tensor  # in reward per unit of v
     error_scale: Tensor
     critic_factor: Tensor  # multiplies the critic weight
-
-    def to_reward(self, outputs: Tensor) -> Tensor:
-        """Converts outputs of the value head, [R, T], to values in reward."""
-        return self.centre.unsqueeze(1) + self.spread.unsqueeze(1) * outputs
-
-    def from_reward(self, returns: Tensor) -> Tensor:
-        """Converts returns in reward, [R, T], to the units that the value head learns in."""
-        return (returns - self.centre.unsqueeze(1)) / self.spread.unsqueeze(1)
 
 
 class Played(NamedTuple):
@@ -62,16 +55,16 @@ def play_episode(
     episode = rollout.play(parameters, draws)
     # v, [R, T], the same numbers twice, but gradients of the second reach only the value head.
     raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
-    error_scale = scales.error_scale.unsqueeze(1)  # (R, 1)
+    centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"
     # One row per trial, (R N, L), or per episode, (R, T), so that returns end with it.
     rewards = episode.rewards.flatten(0, 1) if by_trial else episode.rewards.flatten(1)
 
-    def targets(in_target: Tensor) -> Tensor:
-        """G in the units of v, [R, T]: λ-returns that contain the values `in_target`."""
-        values = scales.to_reward(in_target).reshape_as(rewards)
+    def targets(v: Tensor) -> Tensor:
+        """λ-returns that bootstrap from the outputs v, [R, T], in the units of v: [R, T]."""
+        values = (centre + spread * v).reshape_as(rewards)
         returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
-        return scales.from_reward(returns.reshape_as(in_target))
+        return (returns.reshape_as(v) - centre) / spread
 
     fixed_targets = targets(raw_values.detach())
     errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
@@ -92,7 +85,7 @@ def play_episode(
     )
     # For metrics and running statistics; the losses use the targets above.
     returns = discounted_returns(rewards, config.discount).reshape_as(raw_values)
-    return Played(episode, returns, scales.to_reward(raw_values), scales, losses)
+    return Played(episode, returns, centre + spread * raw_values, scales, losses)
 
 
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:

@@ -53,6 +53,6 @@ def require_positive(name: str, value: float) -> None:
 
 
 def require_integer(name: str, value: int, least: int) -> None:
-    """Raises `InputError` unless the value is an integer of at least `least`."""
+    """Raises `InputError` unless the value is an `int` of at least `least`; NumPy's are refused."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")

@@ -127,6 +127,7 @@ class LossConfig:
     @property
     def scales_errors(self) -> bool:
         """Whether errors, losses or steps are scaled, which changes the leak's bias."""
+        # The other rules leave the value head's gradients, which determine the bias, as they are.
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
         return rule_scales or self.returns == "standardised" or self.normalise_advantages
 
@@ -186,7 +187,8 @@ def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
-    if config.baseline == "detached":  # if attached, gradients reach the values: the leak
+    # Attached advantages stay as they are: gradients reach the values, which is the leak.
+    if config.baseline == "detached":
         advantages = advantages.detach()
     elif config.baseline == "attached_head":
         advantages = head_advantages

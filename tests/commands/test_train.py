@@ -484,6 +484,7 @@ BAD: list[tuple[str, str, str]] = [
     ("--num-episodes many", "--num-episodes", "many"),
     ("--seeds 1 1", "--seeds", "1 1"),
     ("--seeds 0 2 0", "--seeds", "0 2 0"),
+    ("--seeds 1234567 1234567", "--seeds", "1234567 1234567"),
     ("--seeds -1", "--seeds", "-1"),
     ("--seeds 0 -3", "--seeds", "-3"),
     ("--seeds 0.5", "--seeds", "0.5"),
