@@ -33,7 +33,7 @@ factor on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
 """Fields of the unchanged runs: critic weight 100, no entropy bonus and no discount."""
 CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
-    # change, its fields, bands: success, median episodes to learn, gain (None: not claimed)
+    # change, its fields, bands: success, median episodes to learn (500 is the least), gain
     ("no change", {}, (0.5, 0.85), (1500, 3000), None),
     ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
     ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
