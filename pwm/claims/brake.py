@@ -40,7 +40,7 @@ CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
     ("discount", {"discount": 0.9}, (0.9, 1), (500, 600), (0.15, 0.5)),
     ("light discount", {"critic_weight": 10.0, "discount": 0.9}, (0.9, 1), (500, 600), None),
 )
-"""Changes to the fields in `UNCHANGED`, with bands at 240 steps; a gain is one in success."""
+"""Changes to `UNCHANGED`, with bands at 240 steps; the gain is in success, or None: no claim."""
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -59,7 +59,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
     """The claim that a statement is right or, if `wrong` is given, that it is wrong.
 
-    Its name begins with `prefix`. Its band is `wrong` or, by default, the statement's region.
+    Its name begins with `prefix`. Its band is `wrong` or, if this is None, the statement's region.
     """
     return Claim(
         name=f"{prefix}-{statement.name}",
