@@ -88,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.claims", about, argv)
     with errors_in_one_line():
         if arguments.names:
-            require(arguments.results is None, "results", arguments.results, "none with CLAIM")
+            for flag in ("results", "out", "check"):
+                value = getattr(arguments, flag)
+                require(not value, flag, value, "none with CLAIM")
             shown = [_show(name) for name in known_claims(arguments.names)]
             passed = all(claim.holds for claim in shown)
         elif arguments.results is None:

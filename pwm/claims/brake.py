@@ -33,14 +33,14 @@ factor on the trunk's learning rate."""
 UNCHANGED: Mapping[str, float] = {"critic_weight": 100.0, "entropy_weight": 0.0, "discount": 1.0}
 """Fields of the unchanged runs: critic weight 100, no entropy bonus and no discount."""
 CHANGES: Sequence[tuple[str, Mapping[str, float], Band, Band, Band | None]] = (
-    # change, its fields, bands: success, median episodes to learn, gain (None: not claimed)
+    # change, its fields, bands: success, median episodes to learn (500 is the least), gain
     ("no change", {}, (0.5, 0.85), (1500, 3000), None),
     ("weight 1000", {"critic_weight": 1000.0}, (0.5, 0.85), (1500, 3000), (-0.15, 0.15)),
     ("entropy", {"entropy_weight": 0.1}, (0.9, 1), (1500, 3000), (0.15, 0.5)),
     ("discount", {"discount": 0.9}, (0.9, 1), (500, 600), (0.15, 0.5)),
     ("light discount", {"critic_weight": 10.0, "discount": 0.9}, (0.9, 1), (500, 600), None),
 )
-"""Changes to the fields in `UNCHANGED`, with bands at 240 steps; a gain is one in success."""
+"""Changes to `UNCHANGED`, with bands at 240 steps; the gain is in success, or None: no claim."""
 
 
 def brake_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -24,11 +24,9 @@ from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
-ARRIVED, LATE = 200, 5000
-"""Episodes after which runs are measured: after a heavy critic's climb, and at the end."""
+ARRIVED, LATE = 200, 5000  # episodes: after a heavy critic's climb, and at the end of training
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
-NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)
-"""Bands of the fraction of units that are saturated."""
+NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)  # bands of the saturated fraction
 SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
     (15, "raw"): (NONE, (0.0, 0.1), NONE, NONE),
     (15, "mean"): (NONE, NONE, NONE, NONE),
@@ -37,7 +35,7 @@ SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
     (60, "mean"): (NONE, NONE, NONE, NONE),
     (60, "centred"): (NONE, NONE, NONE, NONE),
 }
-"""Bands of that fraction at each of `WEIGHTS`, by steps and start ("raw", "mean", "centred")."""
+"""Bands of the fraction of units that are saturated, at each of `WEIGHTS`, by steps and start."""
 PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
     # diagnostic (`pwm.core.history`), in words, episodes until it is measured, bands by start
     ("activity", "mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
@@ -54,7 +52,7 @@ PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
         {"raw": (0.0, 0.01), "mean": (0.01, 0.06), "centred": (0.01, 0.06)},
     ),
 )
-MEAN_RETURN = 5.25  # at 60 steps
+MEAN_RETURN = 5.25  # at 60 steps, of a policy that is rewarded in half of the trials
 DISTANCES: Mapping[tuple[float, float], Band] = {
     (-5.25, 1.0): (2.0, 10.0),
     (-5.25, 10.0): (4.0, 10.0),
@@ -145,7 +143,7 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"climb-law-{baseline}-cells",
             says=f"{baseline}, raw: cells on which the error of the law is computed",
             estimate=Estimate(len(cells)),
-            band=(5, 65),
+            band=(5, 65),  # of 65 cells (five lengths, 13 weights), at least a few
             experiments=experiments,
             digits=0,
         )

@@ -20,6 +20,8 @@ from pwm.claims.climb import ARRIVED, LATE, MEAN_RETURN
 from pwm.claims.fifth_numbers import fifth_numbers
 from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import grids
+from pwm.claims.leak import TREND
+from pwm.claims.predictions import SECOND_ERROR, THIRD_ERROR
 from pwm.claims.rules import SOLVING
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
@@ -103,14 +105,14 @@ def _training() -> dict[str, Number]:
 def _protocol() -> dict[str, Number]:
     """Numbers of seeds, probes, methods and conditions, distances, levels, and computing time.
 
-    Distances are those of the critic's start from the mean return, in reward.
+    Distances are those of the critic's start from the mean return; levels are of the final reward.
     """
     probed = EXPERIMENTS["gradients"].base
     distances = {abs(start - MEAN_RETURN) for start in EXPERIMENTS["distance"].axes["critic_start"]}
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
         "compute.cores": number(2),
-        "compute.time": {"text": "45 to 80 minutes"},
+        "compute.time": {"text": "45 to 80 minutes"},  # on these cores, as in README.md
         "setting.confidence": number(0.95, text="95%"),
         "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
         "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
@@ -121,9 +123,9 @@ def _protocol() -> dict[str, Number]:
         "setting.probe-episodes": number(probed.probe_episodes),
         "setting.probe-every": number(probed.log_every),
         **{f"setting.level-{level:g}": unrounded(level) for level in SOLVING},
-        "setting.prediction-sets": number(6),  # the first has no name in predictions.json
+        "setting.prediction-sets": number(6),  # first (unnamed in its file) to fifth, `external`
         "setting.methods": number(len(METHODS)),
-        "setting.rule-conditions": number(len(CONDITIONS) - len(HELD_OUT)),
+        "setting.rule-conditions": number(len(CONDITIONS) - len(HELD_OUT)),  # ranked ones
     }
 
 
@@ -131,19 +133,22 @@ def _theory() -> dict[str, Number]:
     """Values of closed forms, and the constant fitted in the law of the climb.
 
     In the keys, "noise" is the critic weight at which the leak's bias equals the return's standard
-    deviation, and "share" the fitted constant (`pwm.analysis.climb`).
+    deviation, "share" the fitted constant (`pwm.analysis.climb`), and "mean" the mean return, of a
+    policy that is rewarded in half of the trials unless its key says "uniform".
     """
-    largest_bias = critic_bias(steps=60, entropy=math.log(3), critic_weight=0.05)
+    # Of a uniform policy (three actions), at the lowest critic weight in the notes.
+    largest_bias = critic_bias(LONG.episode_length, entropy=math.log(3), critic_weight=0.05)
     entries = {
         "theory.bias-long-lowest": number(largest_bias),
         "theory.floor-long-half": number(value_floor(0.5, LONG.num_trials), 2),
         "theory.floor-long-solved": number(value_floor(1.0, LONG.num_trials), 2),
         "theory.share": number(SHARE, 3),
-        "theory.mean-60-uniform": number(mean_return(1 / 3, 60 // 3), 1),  # of a uniform policy
+        "theory.mean-60-uniform": number(mean_return(1 / 3, LONG.num_trials), 1),
     }
     for steps in (6, 15, 60):
-        entries[f"theory.noise-{steps}"] = number(noise_weight(steps, trial_length=3), 1)
-        entries[f"theory.mean-{steps}"] = number(mean_return(0.5, steps // 3), 2)
+        num_trials = steps // LONG.trial_length
+        entries[f"theory.noise-{steps}"] = number(noise_weight(steps, LONG.trial_length), 1)
+        entries[f"theory.mean-{steps}"] = number(mean_return(0.5, num_trials), 2)
     return entries
 
 
@@ -152,9 +157,9 @@ def _predictions() -> dict[str, Number]:
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     entries = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),
-        "prediction.trend": number(0.3, 1),
-        "prediction.second-error": number(0.15, 2),
-        "prediction.third-error": number(0.1, 1),
+        "prediction.trend": number(TREND, 1),
+        "prediction.second-error": number(SECOND_ERROR, 2),
+        "prediction.third-error": number(THIRD_ERROR, 1),
         "prediction.noise-constant": number(law.noise_constant, 1),
         "prediction.first-mean": number(first["mean, 15 steps"], 2),
         "prediction.third-upper-45": number(third["upper_edge"]["steps 45"]),
@@ -175,19 +180,20 @@ def _conversions() -> dict[str, Number]:
     In the paper's units, which are the notes', the policy loss is a sum over steps and the value
     loss the mean squared error.
     """
+    steps = LONG.episode_length  # per update
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error
     half = "cleanrl-ppo"  # its value loss is half the mean squared error
     entries = {
         "library.default-weight": number(CONVENTIONS[squared].weight, 1),
-        "convert.notes-long-mse": number(convert_weight(NOTES_WEIGHT, 60, to=squared), 2),
-        "convert.notes-long-half": number(convert_weight(NOTES_WEIGHT, 60, to=half), 2),
+        "convert.notes-long-mse": number(convert_weight(NOTES_WEIGHT, steps, to=squared), 2),
+        "convert.notes-long-half": number(convert_weight(NOTES_WEIGHT, steps, to=half), 2),
     }
     for library in QUOTED_LIBRARIES:
         default = CONVENTIONS[library].weight
-        converted = convert_weight(default, 60, source=library, to="notes")
+        converted = convert_weight(default, steps, source=library, to="notes")
         entries |= {
             f"library.{library}-default": number(default, 1),
             f"library.{library}-here": number(converted),
-            f"library.{library}-long": number(convert_weight(HEAVY, 60, to=library), 1),
+            f"library.{library}-long": number(convert_weight(HEAVY, steps, to=library), 1),
         }
     return entries

@@ -31,8 +31,7 @@ from pwm.experiments import EXPERIMENTS
 from pwm.io.errors import FileError
 from pwm.runs.shards import plan
 
-Group = Callable[[Evidence], Iterator[Claim]]
-"""Function that yields the claims about one question."""
+Group = Callable[[Evidence], Iterator[Claim]]  # yields the claims about one question
 MODULES = (  # in the order in which their claims are printed
     leak, noise, climb, working_range, fourth, fifth, open_questions, edges, predictions, gradients,
     practice, rules, brake,
@@ -57,7 +56,7 @@ def numbers(given: Sequence[Claim]) -> dict[str, Number]:
     claimed = {
         f"{PREFIX}{claim.name}": {
             "text": claim.text,
-            "value": claim.text.split()[0],  # without the interval
+            "value": claim.text.split()[0],  # as printed, without the interval
             "interval": _for_json(claim.estimate.low, claim.estimate.high),
             "says": claim.says,
             "band": _for_json(*claim.band),

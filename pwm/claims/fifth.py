@@ -38,7 +38,7 @@ FAILS: Mapping[str, Band] = {
     "later-detached": (-0.3, 0.3),
     "later-gain": (-1.0, 0.0),
 }
-"""Band of the measured number, by name of a statement that turned out wrong."""
+"""Bands of the measured number, by name of a wrong statement; each borders on its right range."""
 MOSTLY = 0.6  # least fraction of right statements for which the paper can say "most are right"
 SHOWN: Mapping[str, Mapping[str, float]] = {
     "adam-0.99-60": {"own": 5.0, "raw": 10.0},
@@ -143,7 +143,7 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
         says="state carried, centred, weight 100, 60 steps: success after 40,000 episodes at "
         "learning rate 0.001",
         estimate=rate(evidence.of(carried).at(critic_weight=100.0).learned),
-        band=(0.01, 0.5),
+        band=(0.01, 0.5),  # some, but fewer than half
         experiments=(carried,),
     )
     names = ("later-detached", "later-attached")

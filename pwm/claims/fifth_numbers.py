@@ -16,6 +16,7 @@ from pwm.analysis.elsewhere import SIGNAL_TO_NOISE, TIMES, law_edge
 from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
+from pwm.analysis.starts import LIGHT
 from pwm.analysis.theory import noise_weight
 from pwm.claims.claim import Number, number, unrounded
 from pwm.claims.fifth import SHOWN
@@ -39,7 +40,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 def _settings() -> dict[str, Number]:
     """The set's size, values of the fields that it varies, and the leak's slowdown at batch 256."""
-    fifth = predictions()["fifth"]
+    fifth, later = predictions()["fifth"], EXPERIMENTS["later-attached"]
     entries = {
         "setting.fifth-statements": number(len(fifth["statements"])),
         "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
@@ -47,9 +48,9 @@ def _settings() -> dict[str, Number]:
         "setting.batch-most": number(max(BATCHES)),
         "setting.batch-16": number(16),
         "setting.fifth-carried": number(10),  # critic weight, state carried, centred
-        "setting.later-lightest": number(0.05, 2),
-        "setting.seeds-later": number(len(EXPERIMENTS["later-attached"].axes["seed"])),
-        "theory.batch-leak": number(_batch_slowdown(2.0, 15, max(BATCHES)), 1),
+        "setting.later-lightest": number(min(later.axes["critic_weight"]), 2),
+        "setting.seeds-later": number(len(later.axes["seed"])),
+        "theory.batch-leak": number(_batch_slowdown(weight=2.0, steps=15, batch=max(BATCHES)), 1),
     }
     for group in ("adam-0.99", "adam-0.999"):
         light = EXPERIMENTS[f"fifth-{group}-15-light"].base
@@ -109,7 +110,7 @@ def _first_studies() -> dict[str, Number]:
     """The law's edges and light critics' times to learn in the first studies, for comparison."""
     entries: dict[str, Number] = {}
     for steps, time in TIMES.items():
-        fields = {"episode_length": steps, "critic_weight": 0.1}
+        fields = {"episode_length": steps, "critic_weight": LIGHT}
         light = replaced(EXPERIMENTS["start-mean"].base, fields)
         attached = replaced(light, {"baseline": "attached", "critic_start": "fixed-point"})
         from_zero = replace(light, critic_start=0.0)

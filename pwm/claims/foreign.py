@@ -17,10 +17,8 @@ from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Number, number
 
-WEIGHTS = ("light", "default", "heavy")
-"""Names of the three critic weights of each agent and loop."""
-VF_COEFS = (0.005, 0.5, 50.0)
-"""The three weights of every agent, in the order of `WEIGHTS`."""
+WEIGHTS = ("light", "default", "heavy")  # names of the three critic weights of each agent and loop
+VF_COEFS = (0.005, 0.5, 50.0)  # the three weights of every agent, in the order of `WEIGHTS`
 AGENTS: Mapping[str, AgentSetting] = {
     "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
     "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),

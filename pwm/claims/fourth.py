@@ -59,11 +59,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
     """The claim that a statement is right or, if `wrong` is given, that it is wrong.
 
-    Args:
-        prefix: first part of the claim's name.
-        statement: the statement, with its measured number.
-        wrong: band of the measured number of a wrong statement; None for a right one, whose band is
-            the statement's region.
+    Its name begins with `prefix`. Its band is `wrong` or, if this is None, the statement's region.
     """
     return Claim(
         name=f"{prefix}-{statement.name}",

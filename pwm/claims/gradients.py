@@ -52,7 +52,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
             says=f"{baseline}, 15 steps, weight {weight:g}, before learning: signal-to-noise ratio "
             "of the policy's gradient, in ‰",
             estimate=mean(1000 * before_learning(runs, runs.curve("signal_to_noise"))),
-            band=(-1, 1) if drowned else (0, 15),
+            band=(-1, 1) if drowned else (0, 15),  # unbiased estimates can be negative
             experiments=PROBED,
             digits=1,
         )

@@ -37,8 +37,8 @@ COUNTED = ("num_episodes", "episode_length", "hidden_size")
 """Fixed fields printed with the value first and the name of the axis, as in "60 steps"."""
 ALWAYS = ("num_episodes", "episode_length", "learning_rate")
 """Fixed fields that are printed even if they have their default value."""
-NEVER = ("log_every", "probe_episodes", "probe_at", "seed", "critic_weight", "stimulus_set")
-"""Fixed fields that are not printed."""
+NEVER = ("log_every", "probe_episodes", "stimulus_set")
+"""Fixed fields not printed: those of logs and probes, and the stimuli, as they name experiments."""
 MOST_VALUES = 5  # of an axis with more values, only the first and the last are printed
 
 

@@ -37,11 +37,11 @@ LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 
 
 def floor_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the value loss of successful runs, relative to its theoretical floor."""
+    """Yields claims about the value loss of runs that solve the task, relative to its floor."""
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
         task = runs.base.task
-        solved = runs.value_loss[runs.reward > 0.99]
+        solved = runs.value_loss[runs.reward > 0.99]  # the floor is that of a reward of 1
         floor = value_floor(success=1.0, num_trials=task.num_trials)
         yield Claim(
             name=f"floor-{task.episode_length}",
@@ -77,7 +77,8 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
     """Ratio of measured to predicted bias at each length and each weight of 1 or more: [cells].
 
-    Cells in which the policy no longer explores are left out: without entropy, there is no bias.
+    Lighter critics may not have reached their fixed point by the end. Cells in which the policy no
+    longer explores are left out, too: without entropy, there is no bias.
     """
     ratios = []
     for steps in attached.axes["episode_length"]:
@@ -127,7 +128,7 @@ def part_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about a leak in the trunk alone and in the head alone, at 15 steps.
 
     With a leak in the trunk, runs of light critics learn later than without a leak. With a leak in
-    the head, runs at the weights in `FORGETTING` learn, and then forget.
+    the head, the lightest do, too; runs at the weights in `FORGETTING` learn, and then forget.
     """
     detached = evidence.of("weight-0.001").at(episode_length=15, baseline="detached")
     parts = evidence.of("leak-parts")
@@ -227,7 +228,8 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
 
     Args:
         by_hand: runs of critic weight 5, [W, S]; row i has the bias that the leak would cause at
-            15 steps and the i-th weight of `detached`. Only rows for weights 1 to 10 are used.
+            15 steps and the i-th weight of `detached`. Only rows for weights 1 to 10 are used: at
+            lighter ones, most runs never learn; at heavier ones, the bias hardly slows them.
         detached: runs without a bias, by critic weight and seed, [W, S].
     """
     # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.

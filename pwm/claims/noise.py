@@ -31,7 +31,7 @@ from pwm.analysis.times import noise_constant
 from pwm.claims.claim import Band, Claim
 
 LENGTHS = {"lengths": (6, 15, 30), "trial": (2, 4, 6), "held-out": (9, 24, 45)}
-"""Lengths at which the factor is measured, in steps per episode or ("trial") per trial, by kind."""
+"""Steps per episode or ("trial") per trial, by kind, at which enough attached runs learn."""
 FACTOR = "factor on the leak's noise that explains the slowdown"
 
 

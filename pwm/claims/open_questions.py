@@ -17,6 +17,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.slowdowns import Cell
 from pwm.analysis.starts import light_critic
 from pwm.claims.claim import Band, Claim
+from pwm.claims.leak import FORGETTING
 
 WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "raw": ("weight-0.001", {15: (0.8, 1.5), 60: (1.3, 2.5), 120: (1.5, 5.0)}),
@@ -24,7 +25,7 @@ WEIGHT_1: Mapping[str, tuple[str, Mapping[int, Band]]] = {
     "centred": ("centred-0.001", {15: (0.8, 1.3), 60: (0.8, 1.3), 120: (0.7, 1.4)}),
 }
 """By the critic's start or returns: experiment, and bands of its slowdown at weight 1 by steps."""
-FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
+HEAD_LEAK: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
     ("raw", 0.0): ((0.8, 1.0), (0.8, 1.0)),
     ("raw", "fixed-point"): ((0.0, 0.2), (0.0, 0.4)),
     ("centred", 0.0): ((0.8, 1.0), (0.6, 1.0)),
@@ -32,7 +33,7 @@ FORGETTING: Mapping[tuple[str, float | str], tuple[Band, Band]] = {
 }
 """Bands of the fraction that learns at any time at weights up to 1, and of the fraction that has
 learned at the end at weight 5, by returns and the critic's initial value."""
-RATES = (0.003, 0.01, 0.03, 0.1, 1.0)
+TRACKING_RATES = (0.003, 0.01, 0.03, 0.1, 1.0)  # of the running mean
 HALF, MORE, ALL = (0.25, 0.85), (0.5, 0.97), (0.75, 1.0)  # bands of success
 TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
     (60, 10.0): (MORE, MORE, MORE, ALL, ALL),
@@ -40,7 +41,7 @@ TRACKING: Mapping[tuple[int, float], Sequence[Band]] = {
     (120, 10.0): (HALF, HALF, HALF, HALF, MORE),
     (120, 100.0): (HALF, HALF, MORE, ALL, ALL),
 }
-"""Bands of success at each of `RATES` of the running mean, by steps and critic weight."""
+"""Bands of success at each of `TRACKING_RATES`, by steps and critic weight."""
 
 
 def climb_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -88,9 +89,9 @@ def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
     Centring does not prevent forgetting. From the leak's fixed point, few runs of weights up to 1
     ever learn.
     """
-    for (returns, start), (ever, kept_heavier) in FORGETTING.items():
+    for (returns, start), (ever, kept_heavier) in HEAD_LEAK.items():
         runs = evidence.of("head-leak").at(returns=returns, critic_start=start)
-        lighter = runs.at(critic_weight=(0.2, 0.5, 1.0))
+        lighter = runs.at(critic_weight=FORGETTING)  # 0.2 to 1
         name = f"{returns}-{'zero' if start == 0 else start}"
         says = f"leak in the head alone, 15 steps, {returns}, start {start}"
         yield Claim(
@@ -120,7 +121,7 @@ def tracking_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about success at several rates of the running mean."""
     for (steps, weight), bands in TRACKING.items():
         runs = evidence.of("tracking").at(episode_length=steps, critic_weight=weight)
-        for tracking_rate, band in zip(RATES, bands, strict=True):
+        for tracking_rate, band in zip(TRACKING_RATES, bands, strict=True):
             yield Claim(
                 name=f"tracking-{steps}-{weight:g}-{tracking_rate:g}",
                 says=f"detached, centred, {steps} steps, learning rate 0.005, weight {weight:g}, "

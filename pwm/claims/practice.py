@@ -129,7 +129,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
             band=band,
             experiments=("weight-0.001",),
         )
-    for steps in (6, 15, 30):
+    for steps in (6, 15, 30):  # in longer episodes, few attached runs learn
         yield Claim(
             name=f"cost-{steps}",
             says=f"{steps} steps, learning rate 0.001: time to learn attached over detached, each "

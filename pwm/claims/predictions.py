@@ -24,6 +24,7 @@ from pwm.analysis.predictions import Law, predictions
 from pwm.claims.claim import Band, Claim, slug
 
 FACTOR = 2.0  # largest factor between a measured edge and a prediction that counts as right
+SECOND_ERROR, THIRD_ERROR = 0.15, 0.1  # predicted largest mean errors of success
 FIRST: Mapping[str, str] = {
     "steps 6": "fast-6",
     "steps 30": "fast-30",
@@ -33,8 +34,7 @@ FIRST: Mapping[str, str] = {
     "mean, 15 steps": "mean-15",
 }
 """Names of conditions in `pwm.analysis.conditions`, by their name in the first set."""
-FIRST_FAILS = ("trial length 6",)
-"""Conditions, as named in the first set, for which the predicted edge is too low."""
+FIRST_FAILS = ("trial length 6",)  # as named in the first set; its predicted edge is too low
 SECOND = ("weight-0.001", "gradients")  # experiments that the second set is tested on
 SECOND_EDGES: Mapping[tuple[str, int], Band] = {
     ("attached", 15): (2.0, 10.0),
@@ -113,9 +113,9 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
     yield Claim(
         name="second-law-error",
         says="grid at learning rate 0.001: mean error of success by the law as first written, "
-        "predicted to be at most 0.15, wrongly",
+        f"predicted to be at most {SECOND_ERROR}, wrongly",
         estimate=Estimate(float(np.mean(errors))),
-        band=(0.15, 0.3),
+        band=(SECOND_ERROR, 0.3),
         experiments=SECOND,
     )
 
@@ -200,9 +200,10 @@ def third_success_claims(evidence: Evidence) -> Iterator[Claim]:
     errors = [each.errors(each.predicted("ratio")) for each in held_out]
     yield Claim(
         name="third-error",
-        says="mean error of success over the held-out attached cells, predicted to be at most 0.1",
+        says="mean error of success over the held-out attached cells, predicted to be at most "
+        f"{THIRD_ERROR}",
         estimate=Estimate(float(np.mean(errors))),
-        band=(0, 0.1),
+        band=(0, THIRD_ERROR),
         experiments=("held-out",),
     )
 

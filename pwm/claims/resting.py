@@ -69,9 +69,6 @@ def runs_behind(name: str, source: Source) -> tuple[Claim, Selection]:
     while it is computed; the runs that its group has read up to then, since a value may depend on
     runs read for an earlier claim; and all runs. Each set has only runs of the claim's experiments.
 
-    Args:
-        name: name of the claim.
-        source: the outcomes.
     Raises:
         KeyError: there is no such claim.
     """

@@ -46,7 +46,7 @@ SCORES: Mapping[str, Band] = {
 """Bands of mean success over the twelve conditions, by method."""
 SOLVING: Mapping[float, Band] = {0.9: (0.0, 0.75), 0.95: (0.0, 0.6)}
 """Bands of the fraction of runs that end above a level of reward, by level."""
-LEADING: Mapping[tuple[str, str], Band] = {
+SOLVING_LEADS: Mapping[tuple[str, str], Band] = {
     ("standardised 100", "centred per-loss"): (0.02, 0.2),
     ("centred per-loss", "centred 100"): (-0.05, 0.05),
 }
@@ -174,6 +174,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
             band=band,
             experiments=COMPARED,
         )
+    # Of the raw rules, the paper gives only mean success.
     not_raw = [name for name in SCORES if not name.startswith("raw")]
     for level, band in SOLVING.items():
         solving = comparison.ending_above(level)
@@ -185,7 +186,7 @@ def _score_claims(comparison: Comparison) -> Iterator[Claim]:
                 band=band,
                 experiments=COMPARED,
             )
-    for (one, other), band in LEADING.items():
+    for (one, other), band in SOLVING_LEADS.items():
         yield Claim(
             name=f"rules-above-lead-{slug(one)}",
             says=f"{one} less {other}: fraction that ends above a reward of 0.9, twelve conditions",

@@ -13,8 +13,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.claims.claim import Band, Claim
 
-RANGE = (1.0, 10.0, 100.0)
-"""Weights, a factor of ten apart, that were run with both raw and centred returns."""
+RANGE = (1.0, 10.0, 100.0)  # weights from 1 that were run with both raw and centred returns
 NONE, SOME, MOST = (0.0, 0.35), (0.15, 0.95), (0.65, 1.0)  # bands of success
 STEPS = (6, 15, 30, 60, 120)  # per episode
 LEAST: Mapping[tuple[str, str, str], Sequence[Band]] = {
@@ -29,8 +28,7 @@ LEAST: Mapping[tuple[str, str, str], Sequence[Band]] = {
 }
 """Bands of the least success over `RANGE` at each of `STEPS`, by learning rate, baseline and
 returns."""
-ENDS = (1.0, 100.0)
-"""Weights at which learning rates were varied with raw and with centred returns."""
+ENDS = (1.0, 100.0)  # weights at which learning rates were varied, raw and centred
 RATES = (0.0003, 0.001, 0.003, 0.01)  # learning rates
 LEAST_RATES: Mapping[tuple[str, int], Sequence[Band]] = {
     ("raw", 15): (NONE, NONE, MOST, SOME),

@@ -137,6 +137,15 @@ def test_a_number_that_is_no_claim_is_refused(capsys: pytest.CaptureFixture[str]
     assert_refused(command.main, ["setting.seeds"], capsys, mentioned)
 
 
+def test_flags_that_a_shown_claim_would_ignore_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "numbers.json")
+    for flags in (["--results", path], ["--out", path], ["--check"]):
+        mentioned = f"{flags[0]} {(*flags, True)[1]}: expected none with CLAIM"
+        assert_refused(command.main, ["bias-0.001", *flags], capsys, mentioned)
+
+
 def test_a_claim_is_shown_with_the_runs_that_it_rests_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
