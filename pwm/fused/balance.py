@@ -83,7 +83,7 @@ def track(rule: UpdateRule, tracked: Floats, work: Work) -> None:
     if not rule.tracks:
         return
     tracked[Tracked.EPISODES] += ONE
-    rate = max(ONE / tracked[Tracked.EPISODES], rule.tracking_rate)
+    rate = max(ONE / tracked[Tracked.EPISODES], rule.rate)
     # A mean and its variance are adjacent columns.
     _track_moments(tracked[Tracked.RETURN_MEAN :], rate, work.return_)
     _track_moments(tracked[Tracked.REWARD_MEAN :], rate, work.reward)

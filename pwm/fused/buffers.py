@@ -83,7 +83,7 @@ class UpdateRule(NamedTuple):
     normaliser: np.float32  # added to the standard deviation of the advantages
     clip_gradient: np.float32  # largest norm of a gradient; 0 for no limit
     clip_epsilon: np.float32  # added to the norm that a gradient is divided by
-    tracking_rate: np.float32  # least rate of the running statistics
+    rate: np.float32  # least rate of the running statistics (`LossConfig.tracking_rate`)
     least_scale: np.float32  # least running standard deviation that errors are divided by
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
     trunk_size: int  # number of parameters in the trunk, which precede the heads'

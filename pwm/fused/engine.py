@@ -199,7 +199,7 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
         normaliser=np.float32(NORMALISER),
         clip_gradient=np.float32(loss.clip_gradient),
         clip_epsilon=np.float32(CLIP_EPSILON),
-        tracking_rate=np.float32(loss.tracking_rate),
+        rate=np.float32(loss.tracking_rate),
         least_scale=np.float32(LEAST_SCALE),
         trunk_rate=np.float32(config.trunk_rate),
         trunk_size=trunk_size,
