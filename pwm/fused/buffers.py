@@ -10,6 +10,7 @@ sum over the steps that share it. Rows of the same depth form a level and are co
 
 Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
 G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
+The page's `paper/page/engine.js` fills the same structures, by the names of their fields.
 """
 
 from __future__ import annotations

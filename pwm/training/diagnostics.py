@@ -226,8 +226,7 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     respect to v_s and to later values. They add up to the net weight of the step at the same
     distance from the other end, which has as many earlier steps as step s has later ones.
 
-    T is `steps`, after which returns end, γ is `discount`, and λ is `trace_decay`. If λ is 1, so
-    are the weights.
+    Returns end after T = `steps`; γ is `discount`, λ is `trace_decay`. Weights are 1 if λ is 1.
     """
     weights = []
     earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)
