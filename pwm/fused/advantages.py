@@ -22,13 +22,14 @@ def measure_errors(
 
     An error is ((return - centre) / spread - v) / error_scale, v being the value head's output.
     Leaks are computed as if attached. `work` holds the episode and receives each step's results.
+    Metrics are converted to units of reward, as in `pwm.core.episode.episode_metrics`.
     """
     steps = len(work.row)
-    values = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
+    outputs = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
     reward_per_error = scales.spread * scales.error_scale
-    # Sums in double precision. `rewarded`: trials; `squares`: squared errors; `gain`: advantages
-    # times log-probabilities; `bias`: values minus Monte Carlo returns, in units of errors.
-    rewarded = squares = gain = entropy = bias = 0.0
+    # Sums in double precision. `rewarded`: number of rewarded trials; `squares`: squared errors;
+    # `bias`: values minus Monte Carlo returns, in units of errors.
+    rewarded = squares = entropy = bias = 0.0
     ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     return_ = ZERO
     for time in range(steps - 1, -1, -1):
@@ -37,13 +38,12 @@ def measure_errors(
             ahead, return_ = 0, ZERO
         ahead += 1
         return_ = work.reward[time] + rule.discount * return_
-        error = ((return_ - scales.centre) / scales.spread - values[row]) / scales.error_scale
+        error = ((return_ - scales.centre) / scales.spread - outputs[row]) / scales.error_scale
         work.return_[time], work.error[time] = return_, error
         # Optimism raises the baseline by a multiple of the entropy, as the leak raises the values.
         work.advantage[time] = error - rule.optimism * work.entropy[row]
         log_prob = work.log_policy[work.action[time], row]
         work.leak[time] = rule.policy_factor * log_prob / scales.error_scale
-        gain += np.float64(work.advantage[time]) * log_prob
         if time % trial_length == trial_length - 1 and work.reward[time] > ZERO:
             rewarded += 1.0
         squares += np.float64(error) * error
@@ -51,15 +51,14 @@ def measure_errors(
         bias -= error
     if rule.trace_decay < ONE:
         squares = _bootstrap(
-            rule, scales, work.row, work.reward, values, work.entropy, work.error, work.advantage
+            rule, scales, work.row, work.reward, outputs, work.entropy, work.error, work.advantage
         )
     if rule.normalise_advantages:
         _normalise_advantages(rule, work)
-    if rule.normalise_advantages or rule.trace_decay < ONE:  # the advantages have changed
-        gain = 0.0
-        for time in range(steps - 1, -1, -1):
-            log_prob = work.log_policy[work.action[time], work.row[time]]
-            gain += np.float64(work.advantage[time]) * log_prob
+    gain = 0.0  # sum of advantages times log-probabilities
+    for time in range(steps - 1, -1, -1):
+        log_prob = work.log_policy[work.action[time], work.row[time]]
+        gain += np.float64(work.advantage[time]) * log_prob
     if rule.leaking_targets:
         _leak_through_targets(rule.horizon, rule.discount, rule.trace_decay, work.leak)
     metrics[Metric.REWARD] = rewarded / (steps // trial_length)

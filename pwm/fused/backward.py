@@ -38,7 +38,7 @@ def differentiate_losses(
     `policy_weight` is 1, or 0 for the value loss alone. Reads the results of `measure_errors`.
     """
     steps = len(work.row)
-    if rule.huber:  # an error clipped to [-1, 1] is half the derivative of the Huber loss
+    if rule.huber:  # clipped to [-1, 1], an error A is half the derivative of A² or 2 |A| - 1
         for time in range(steps):
             work.error[time] = min(max(work.error[time], -ONE), ONE)
     work.by_log_policy[:] = ZERO

@@ -4,12 +4,13 @@ The LSTM's states in an episode are the rows of arrays. Row 0 is the zero state.
 is computed from the state of an earlier row, its `parent`, and a stimulus, `shown`. If the state is
 carried across trials, the rows form a chain, one row per step. If it is reset at each trial, it
 depends only on the trial's stimuli so far, so trials share rows. The distinct beginnings of the
-task's trials (`trial_states`) are then the nodes of a forest, and each node of the episode's trials
-has a row. A row is computed once per episode, and its gradient is the sum over the steps that share
-it. Rows of the same depth form a level and are computed together.
+task's trials (`pwm.training.diagnostics.trial_states`) are then the nodes of a forest, and each
+node of the episode's trials has a row. A row is computed once per episode, and its gradient is the
+sum over the steps that share it. Rows of the same depth form a level and are computed together.
 
 Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
 G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
+The page's `paper/page/engine.js` fills the same structures, by the names of their fields.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class UpdateRule(NamedTuple):
     epsilon: np.float32
     episodes_per_update: int
     huber: bool  # whether the value loss is Huber's
-    balance: int  # member of `pwm.fused.layout.Balance`
+    balance: int  # member of `pwm.fused.layout.Balance`; popart is also centred and standardised
     takes_apart: bool  # whether the balance needs each loss's gradient separately
     tracks: bool  # whether running means and variances of returns and rewards are needed
     centred: bool  # whether the critic learns the return minus its running mean
@@ -83,7 +84,7 @@ class UpdateRule(NamedTuple):
     normaliser: np.float32  # added to the standard deviation of the advantages
     clip_gradient: np.float32  # largest norm of a gradient; 0 for no limit
     clip_epsilon: np.float32  # added to the norm that a gradient is divided by
-    rate: np.float32  # least rate of the running statistics
+    rate: np.float32  # least rate of the running statistics (`LossConfig.tracking_rate`)
     least_scale: np.float32  # least running standard deviation that errors are divided by
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
     trunk_size: int  # number of parameters in the trunk, which precede the heads'
@@ -95,7 +96,7 @@ class Population(NamedTuple):
     critic_weights: Floats  # (R,)
     learning_rates: Floats  # (R,)
     parameters: Floats  # (R, P), with padding, updated in place
-    square_average: Floats  # (R, optimiser states, P), updated in place
+    square_average: Floats  # (R, optimiser states, P), updated in place; 2 states under per-loss
     average: Floats  # (R, optimiser states, P), updated in place; empty unless Adam is used
     decay_powers: Doubles  # (R, 2), updated in place: β₁ᵗ and β₂ᵗ; empty unless Adam is used
     tracked: Floats  # (R, columns of `Tracked`), updated in place

@@ -70,8 +70,8 @@ def cached(function: Function) -> Function:
     except (RuntimeError, OSError):
         _warn(f"{folder}: compiled code cannot be cached here; each process compiles it again.")
     else:
-        used = dispatcher._cache.cache_path  # Numba falls back on another folder
-        if CONFIG.CACHE_DIR and not Path(used).is_relative_to(folder):
+        used = dispatcher._cache.cache_path  # elsewhere, if Numba cannot write to `folder`
+        if CONFIG.CACHE_DIR and not Path(used).is_relative_to(folder):  # the user chose `folder`
             _warn(f"{folder}: compiled code cannot be cached here; it is cached in {used}.")
     return cast(Function, dispatcher)
 
@@ -92,14 +92,14 @@ class _Cache:
     """Numba's cache, which warns instead of raising if code cannot be loaded or saved."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self.numba = cast(Any, FunctionCache(function))
-        self.numba._cache_file = _CodeFiles(self.numba._cache_file)
-        self.cache_path: str = self.numba.cache_path
+        self.cache = cast(Any, FunctionCache(function))
+        self.cache._cache_file = _CodeFiles(self.cache._cache_file)
+        self.cache_path: str = self.cache.cache_path
 
     def load_overload(self, *arguments: object) -> Any:
         """Loads the code for a signature; None if it must be compiled."""
         try:
-            return self.numba.load_overload(*arguments)
+            return self.cache.load_overload(*arguments)
         except Exception as error:  # unpickling may raise anything
             _warn(f"{self.cache_path}: ignoring damaged compiled code ({_reason(error)}).")
             return None
@@ -109,7 +109,7 @@ class _Cache:
         try:
             # For some kinds of code that it cannot save, Numba only warns.
             with warnings.catch_warnings(action="error"):
-                self.numba.save_overload(*arguments)
+                self.cache.save_overload(*arguments)
         except Exception as error:
             _warn(
                 f"{self.cache_path}: compiled code cannot be cached here ({_reason(error)}); "

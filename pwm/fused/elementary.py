@@ -16,7 +16,7 @@ ZERO, HALF, ONE, TWO = (np.float32(number) for number in (0, 0.5, 1, 2))
 LOG2_E = np.float32(1.4426950408889634)
 # log 2 in two parts. The first has few bits, so its product with a small integer is exact.
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-# The bits of x + `ROUNDER`, minus those of `ROUNDER`, are the integer nearest x.
+# The bits of x + `ROUNDER`, minus those of `ROUNDER`, are the integer nearest x, if |x| < 2^22.
 ROUNDER, ROUNDER_BITS = np.float32(1.5 * 2**23), np.int32(0x4B400000)
 EXPONENT_BIAS, MANTISSA_BITS = np.int32(127), np.int32(23)
 ONE_BIT = np.int32(1)
@@ -42,13 +42,13 @@ INTO_NORMAL, INTO_NORMAL_EXPONENT = np.float32(2**25), np.float32(25)
 
 @compiled
 def larger(one: Lanes, other: Lanes) -> Lanes:
-    """Lane-wise maximum: `other` where it is larger, else `one`."""
+    """Lane-wise maximum: `other` where it is larger, else `one`, as where either is NaN."""
     return choose(other > one, other, one)
 
 
 @compiled
 def smaller(one: Lanes, other: Lanes) -> Lanes:
-    """Lane-wise minimum: `other` where it is smaller, else `one`."""
+    """Lane-wise minimum: `other` where it is smaller, else `one`, as where either is NaN."""
     return choose(other < one, other, one)
 
 
@@ -105,7 +105,7 @@ def tanh(x: Lanes) -> Lanes:
 def log(x: Lanes) -> Lanes:
     """Natural logarithm of x = 2^n (1 + rest): n log 2 plus a polynomial in the rest.
 
-    The integer n is chosen so that 1 + rest is between √½ and √2.
+    The integer n is chosen so that 1 + rest is between √½ and √2. At 0, log is -∞; below 0, NaN.
     """
     subnormal = x < LEAST_NORMAL
     bits = bits_of(choose(subnormal, x * INTO_NORMAL, x))

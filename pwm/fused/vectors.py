@@ -223,18 +223,19 @@ def fold(_context: Any, vectors: Any) -> Any:
 def _add_halves(builder: Any, vectors: list[Any], half: int, groups: int) -> list[Any]:
     """Adds the second half of each block of 2 `half` lanes to its first; joins vectors in pairs.
 
-    The lanes of a block add up to one number. Each vector has `groups` groups, and a group has a
-    block for each of `fold`'s vectors that earlier calls have joined into this one.
+    A block has the lanes that add up to one of `fold`'s sums. Each vector has `groups` groups; each
+    group has one block for each of `fold`'s vectors that earlier calls have joined into this one.
     """
     joined = min(len(vectors), 2)  # 1 if a single vector remains
     # Numbers of the lanes, with axes for vector, group, block, half of the block, and lane.
     lanes = np.arange(joined * vectors[0].type.count).reshape(joined, groups, -1, 2, half)
     # In the result, a group of the second vector follows the same group of the first.
-    low, high = lanes.transpose(3, 1, 0, 2, 4).reshape(2, -1).tolist()
+    first_halves, second_halves = lanes.transpose(3, 1, 0, 2, 4).reshape(2, -1).tolist()
     added = []
     for number in range(0, len(vectors), joined):
         both = vectors[number], vectors[number + joined - 1]
-        added.append(builder.fadd(_take(builder, *both, low), _take(builder, *both, high)))
+        halves = (_take(builder, *both, taken) for taken in (first_halves, second_halves))
+        added.append(builder.fadd(*halves))
     return added
 
 

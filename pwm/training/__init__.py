@@ -1,5 +1,5 @@
 """Training, in PyTorch.
 
-Read start, optimiser, tracking, balance, update, trainer, diagnostics. With the defaults of
-`TrainConfig`, tracking, balance and diagnostics have no effect.
+Reading order: start, optimiser, tracking, balance, update, trainer, diagnostics. With the defaults
+of `TrainConfig`, tracking, balance and diagnostics have no effect.
 """

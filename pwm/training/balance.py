@@ -113,7 +113,7 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
 
 
 def num_states(balance: Balance) -> int:
-    """Number of gradients per update under a rule, each with an optimiser state of its own."""
+    """Number of optimiser states, each with its own gradient to step against, under a rule."""
     return 2 if balance == "per-loss" else 1
 
 

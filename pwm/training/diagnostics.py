@@ -28,7 +28,7 @@ from pwm.core.leak import leak_temperature
 from pwm.core.task import TaskConfig, observation_table
 
 Doubles = NDArray[np.float64]
-SATURATED = 0.6  # |h| above which a hidden state counts as saturated
+SATURATED = 0.6  # |h| above which a unit counts as saturated: tanh's slope is then below 0.64
 
 
 class Trajectory(NamedTuple):
@@ -69,6 +69,7 @@ class GradientProbe:
     return_variance: variance of the return among steps in the same state; mean over steps, in
         reward². A critic that does not see past trials cannot explain it.
     covariance: Σ_t Cov(G_t, log π(a_t)), each among steps in the same state, in reward times nats.
+        It gives the policy loss at the critic's fixed point (`pwm.analysis.theory`).
 
     The last two are nan if the LSTM's state is carried over trials, if trials may be blanked by
     timeouts, or if no state was visited twice.
@@ -135,11 +136,11 @@ class AgentProbe:
         among pairs with the same second stimulus, weighted by the number of trials; mean over
         units. Where the state is carried, it contains the sampling variance of the means. Nan if
         trials may be blanked by timeouts.
-    distance: distance of the critic from its fixed point, in reward: mean over steps of v - G - b,
-        for the value v and the Monte Carlo return G. If the policy loss's gradient reaches the
-        value head, b = -(c T / (2 w)) log π(a), whose mean is the leak's bias c T H / (2 w)
-        (`pwm.core.leak`); otherwise b = 0. Unless errors are scaled, the distance is the total
-        loss's gradient with respect to the value head's bias, divided by 2 w.
+    distance: signed distance from the critic's fixed point to the critic, in reward: mean over
+        steps of v - G - b, with the value v and Monte Carlo return G. If the policy loss's gradient
+        reaches the value head, b = -(c T / (2 w)) log π(a), whose mean is the leak's bias
+        c T H / (2 w) (`pwm.core.leak`); otherwise b = 0. Unless errors are scaled, the distance is
+        the total loss's gradient with respect to the value head's bias, divided by 2 w.
         With λ-returns, the terms v - G are weighted by `net_weights`, and if the targets leak, the
         terms b by the same weights in reverse order.
         Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy
@@ -167,7 +168,7 @@ class AgentProbe:
         # Sum of the hidden states h at the ends of these trials, (R, pairs, H)
         self._sums = np.zeros((*self._visits.shape, config.agent.hidden_size))
 
-    @np.errstate(invalid="ignore")
+    @np.errstate(invalid="ignore")  # values may be infinite in diverged runs
     def add(self, trajectory: Trajectory, trials: NDArray[np.int64]) -> None:
         """Adds an episode; `trials` has the index of each trial's pair, [R, N]."""
         log_probs, values, returns, hidden = (part.astype(np.float64) for part in trajectory)
@@ -217,17 +218,15 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in the sum of errors Σ_s (v_s - G_s), with λ-returns G_s: [T].
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. Weighted by these numbers, the values minus
-    the Monte Carlo returns add up to the same sum, which `AgentProbe` measures.
+    of each earlier step s, whose return contains it. Where all values equal the Monte Carlo
+    returns, so do λ-returns, and the sum is 0. As it is linear in the values, it is therefore the
+    sum of values minus Monte Carlo returns with these weights, which `AgentProbe` measures.
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
     respect to v_s and to later values. They add up to the net weight of the step at the same
     distance from the other end, which has as many earlier steps as step s has later ones.
 
-    Args:
-        steps: T, number of steps after which returns end.
-        discount: γ.
-        trace_decay: λ; if it is 1, the weights are 1.
+    Returns end after T = `steps`; γ is `discount`, λ is `trace_decay`. Weights are 1 if λ is 1.
     """
     weights = []
     earlier_decays = 0.0  # Σ_s<t (γ λ)^(t-s-1)

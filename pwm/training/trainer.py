@@ -29,7 +29,7 @@ PROBES = "probes"  # a further array, in runs with `probe_at`
 OF_ADAM = ("average", "decay_powers")  # further arrays, in runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
 """Groups of further arrays; a state has all arrays of one group, or no further arrays."""
-EPISODES_PER_DRAW = 64  # most episodes per call of the engine, or one update; affects speed only
+EPISODES_PER_DRAW = 64  # most episodes per call, unless an update has more; affects speed only
 
 
 class Engine(Protocol):
@@ -44,7 +44,7 @@ class Engine(Protocol):
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
+        """Plays one episode; returns the given losses' gradient, [R, P], and its trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""

@@ -71,8 +71,8 @@ class TorchEngine:
 
         Args:
             draws: draws for one episode: trials [R, N] and noise [R, N, L].
-            config: configuration of the losses.
-            critic_weights: critic weights, [R].
+            config: the runs' losses, or the same with further gradients cut (`Trainer.parts`).
+            critic_weights: critic weights, [R], in place of the runs' own.
         Returns:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
