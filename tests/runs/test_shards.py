@@ -247,4 +247,4 @@ def test_a_shard_of_another_engine_has_another_key() -> None:
 
 
 def test_the_episodes_of_a_shard_are_summed_over_its_runs() -> None:
-    assert TWO.num_episodes == 8
+    assert TWO.replica_episodes == 8
