@@ -36,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"error: {InputError('COMMAND', given, accepted)}", file=sys.stderr)
         raise SystemExit(BAD_INPUT)
     print("Commands; each explains itself with --help:")
+    width = max(map(len, summaries))
     for name, summary in summaries.items():
-        print(f"  {'python -m pwm.' + name:<23}  {summary}")
+        print(f"  python -m pwm.{name:{width}}  {summary}")
 
 
 if __name__ == "__main__":

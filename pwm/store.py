@@ -37,7 +37,7 @@ class Arguments:
     """For why: a shard's key, as `python -m pwm.sweep --dry-run --keys` prints it, or a unique
     prefix of it."""
     grid: OptionalPath = None
-    """Python file that defines experiments of your own, for why."""
+    """Python file that defines experiments of your own, for ls and why."""
     results: Path = Path("results")
     """Folder of stored runs."""
 
@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status.
 
-    If a shard has only one of its two files, the missing one counts as damaged. Damaged files count
-    as stored or unfinished, too.
+    If a shard has only one of its two files, the missing one counts as damaged. The numbers of
+    stored and unfinished shards include damaged ones.
     """
     damaged = list(damaged_files(store))
     for path in damaged:

@@ -177,24 +177,21 @@ def _print_summary(
     for experiment in experiments:
         own = [shard for shard in plan(experiment) if shard.key in keys]
         to_train = [shard for shard in own if shard.key not in stored]
+        num_runs = sum(len(shard.members) for shard in own)
         seconds, megabytes = _costs(to_train)
         say(
-            f"{experiment.name:{width}}  {len(own):>6}  {_num_runs(own):>6}  {len(to_train):>8}  "
+            f"{experiment.name:{width}}  {len(own):>6}  {num_runs:>6}  {len(to_train):>8}  "
             f"{seconds / 60 / workers:>7.1f}  {megabytes:>7.1f}"
         )
     to_train = [shard for shard in shards if shard.key not in stored]
+    num_runs = sum(len(shard.members) for shard in shards)
     seconds, megabytes = _costs(to_train)
     say(
-        f"{counted(len(shards), 'shard')}, {counted(_num_runs(shards), 'run')}; "
+        f"{counted(len(shards), 'shard')}, {counted(num_runs, 'run')}; "
         f"{counted(len(to_train), 'shard')} to train: about "
         f"{timedelta(seconds=round(seconds / workers))} on {counted(workers, 'core')}, "
         f"{megabytes:.1f} MB."
     )
-
-
-def _num_runs(shards: Sequence[Shard]) -> int:
-    """Number of runs in some shards."""
-    return sum(len(shard.members) for shard in shards)
 
 
 def _costs(shards: Sequence[Shard]) -> tuple[float, float]:

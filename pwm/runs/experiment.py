@@ -98,7 +98,7 @@ class Experiment:
     def sized(self, size: Size) -> Experiment:
         """The experiment at its full budget ("paper"), or with few episodes and seeds ("smoke").
 
-        An axis `num_episodes` keeps its values.
+        An axis `num_episodes` keeps its values, so its runs are as long as at full budget.
         """
         if size == "paper":
             return self

@@ -25,8 +25,8 @@ listed. All other fields were added later, and their defaults must never change.
 def identity(config: Any) -> dict[str, Any]:
     """The fields that identify a configuration, as nested dictionaries for JSON.
 
-    A field that was added after the `ORIGINAL` ones is left out while it has its default, so runs
-    published before it existed keep their names. In a field annotated `float` or `float | ...`, an
+    A field that was added after the `ORIGINAL` ones is left out while it has its default, so shards
+    published before it existed keep their keys. In a field annotated `float` or `float | ...`, an
     integer becomes a float, so 2 and 2.0 give the same identity.
     """
     content: dict[str, Any] = {}

@@ -103,11 +103,13 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
-    """Reserves a folder for one process while the block lasts; creates the folder if needed.
+    """Reserves a folder for one process while the block lasts.
 
-    Yields a function that raises `InputError` if the folder has been moved or removed since.
-    `name` is the flag that gave the folder, for error messages.
-
+    Args:
+        name: flag that gave the folder, for error messages.
+        folder: folder to train in; it is created if missing.
+    Yields:
+        A function that raises `InputError` if the folder has been moved or removed since.
     Raises:
         InputError: the folder cannot be written, or another process is training in it.
     """

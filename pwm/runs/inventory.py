@@ -22,7 +22,7 @@ SHOWN = 12  # characters of a key that are printed
 LINE = "{:12}  {:10}  {:>7}  {:>8}  {:15}  {}"
 HEADER = LINE.format("key", "state", "MB", "seconds", "commit", "runs")
 Known = Mapping[str, tuple[Shard, str]]
-"""Shards by key, each with a description: its experiment, size and number of runs."""
+"""Shards by key, each with a description: the last experiment that has it, size, number of runs."""
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
@@ -114,9 +114,9 @@ def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     if not differences:
         yield "Nothing undamaged is stored there."
         return
-    nearest = min(differences, key=lambda stored_key: len(differences[stored_key]))
-    yield f"The most similar stored shard is {nearest[:SHOWN]}, which differs in"
-    for field, (in_missing, in_stored) in differences[nearest].items():
+    most_similar = min(differences, key=lambda stored_key: len(differences[stored_key]))
+    yield f"The most similar stored shard is {most_similar[:SHOWN]}, which differs in"
+    for field, (in_missing, in_stored) in differences[most_similar].items():
         yield f"  {field}: {_short(in_missing)} here, {_short(in_stored)} stored"
 
 

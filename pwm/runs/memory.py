@@ -12,13 +12,14 @@ from pwm.core.errors import InputError
 from pwm.runs.fields import flat
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
-BYTES_PER_STEP = 20  # per step of the one episode in play: index of its table row, action, reward
+BYTES_PER_STEP = 20  # table row, action, reward; once, as the fused engine plays one run at a time
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """Requires that the largest arrays of a population fit into this machine's memory.
 
-    Random numbers are drawn at once for all initial weights, and for `episodes_per_draw` episodes.
+    Random numbers are drawn at once for all initial weights, and for `episodes_per_draw` episodes
+    or one update. Other arrays do not count, so training may still exhaust the memory.
 
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.
@@ -30,6 +31,7 @@ def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     needed = {  # bytes, by the field that determines them
         "hidden_size": per_draw * parameters,
         "episode_length": (per_draw * episodes + BYTES_PER_STEP) * steps,
+        "episodes_per_update": (per_draw * run.episodes_per_update + BYTES_PER_STEP) * steps,
         "probe_episodes": (per_draw * run.probe_episodes + BYTES_PER_STEP) * steps,
     }
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -59,6 +61,5 @@ def memory_errors() -> Iterator[None]:
 
 def _is_about_memory(error: BaseException) -> bool:
     """Whether an error says that memory is exhausted; PyTorch raises `RuntimeError` for this."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and "memory" in str(error)
-    )
+    is_of_pytorch = isinstance(error, RuntimeError) and "memory" in str(error)
+    return isinstance(error, MemoryError) or is_of_pytorch

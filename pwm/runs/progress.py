@@ -47,7 +47,7 @@ class Progress:
             total=sum(map(cost_of, shards)),
             initial=before.cost,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed}, {remaining} left]",
-            smoothing=0.05,
+            smoothing=0.05,  # averages the speed over many updates to estimate the time left
             dynamic_ncols=True,
         )
 
@@ -82,13 +82,13 @@ class Progress:
         for shard in stored:
             cost += cost_of(shard)
             runs += len(shard.members)
-            episodes += shard.num_episodes
+            episodes += shard.replica_episodes
         self._finished = Done(cost, runs, episodes)
         for shard in self._left:
             if shard.key + LOCK in names:
                 fraction = min(reported(self._store, shard) / shard.setting.num_episodes, 1.0)
                 cost += int(fraction * cost_of(shard))
-                episodes += int(fraction * shard.num_episodes)
+                episodes += int(fraction * shard.replica_episodes)
         return Done(cost, runs, episodes)
 
     def _modified(self, name: str) -> int | None:

@@ -22,7 +22,7 @@ from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
 from pwm.runs.worker import Sweep, serve, train_shards
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 UPDATE_EVERY = 0.5  # seconds between updates of the progress bar
 WAIT_FOR_OTHERS = 5.0  # seconds between checks, while other processes train all that is left
 MAX_WAITS = 120  # waits in a row without their progress before a sweep gives up: ten minutes

@@ -22,8 +22,9 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at
-SMALLEST, LARGEST = 8, 96  # bounds on the runs per shard to aim at; an even split may give fewer
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at, by engine
+FEWEST_RUNS, MOST_RUNS = 8, 96  # bounds on a shard's runs; an even split may give fewer
+PROBE_COST = 20  # trained episodes per probe episode: it sums three gradients in double precision
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
 
 
@@ -77,8 +78,8 @@ class Shard:
         return key_of(self.content)
 
     @property
-    def num_episodes(self) -> int:
-        """Episodes to train, summed over runs."""
+    def replica_episodes(self) -> int:
+        """Number of episodes to train, summed over runs."""
         return len(self.members) * self.setting.num_episodes
 
     @property
@@ -86,9 +87,7 @@ class Shard:
         """Estimated training time on one core, in seconds."""
         setting = self.setting
         num_probes = len(setting.probe_at) or setting.num_episodes // setting.log_every
-        # A probe's episode takes as long as 20 trained ones: its three gradients are summed in
-        # double precision.
-        episodes = setting.num_episodes + 20 * setting.probe_episodes * num_probes
+        episodes = setting.num_episodes + PROBE_COST * setting.probe_episodes * num_probes
         per_population, per_replica = _seconds_per_episode(setting, self.engine)
         return episodes * (per_population + len(self.members) * per_replica)
 
@@ -154,8 +153,9 @@ def planned(experiments: Iterable[Experiment]) -> list[Shard]:
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]:
     """Number of runs in each shard of a population; the numbers differ by at most 1."""
     _, per_replica = _seconds_per_episode(setting, engine)
+    # The fixed term does not count: each shard has it, so smaller shards would take longer in all.
     runs_that_fit = int(SHARD_SECONDS[engine] / (setting.num_episodes * per_replica))
-    num_shards = ceil(num_runs / min(max(runs_that_fit, SMALLEST), LARGEST))
+    num_shards = ceil(num_runs / min(max(runs_that_fit, FEWEST_RUNS), MOST_RUNS))
     size, remainder = divmod(num_runs, num_shards)
     return [size + 1] * remainder + [size] * (num_shards - remainder)
 
@@ -170,10 +170,10 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
     steps, width = task.num_steps, agent.hidden_size / 24  # width relative to the notes'
     if engine == "fused":
         # Trials with the same stimuli so far share their steps, unless states are carried.
-        distinct = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
-        computed = 0.8 * steps if agent.carry_state else 0.33 * min(distinct, steps)
-        # width**1.75, by roots: a power may round differently on another machine.
-        products = agent.num_trunks * computed * width * sqrt(width) * sqrt(sqrt(width))
+        distinct_steps = task.num_stimuli * (task.trial_length - 1) + task.num_pairs
+        weighted_steps = 0.8 * steps if agent.carry_state else 0.33 * min(distinct_steps, steps)
+        # Matrix products: width**1.75, by roots; a power may round differently on other machines.
+        products = agent.num_trunks * weighted_steps * width * sqrt(width) * sqrt(sqrt(width))
         return 0.0, (4 + 0.02 * steps + products) * 0.5e-6
     # All trials of an episode are played at once, unless each depends on the trial before.
     calls = steps if agent.carry_state or task.timeout else task.trial_length

@@ -176,7 +176,7 @@ class Store:
         for shard in shards:
             history = self.get(shard)
             if history is None:
-                # Without a name, the command trains every experiment.
+                # Without a name, the command trains everything; `why` accepts the start of a key.
                 command = f"python -m pwm.sweep {shard.experiment}".rstrip()
                 accepted = f"a folder that holds all runs; `{command}` trains them, "
                 accepted += f"`python -m pwm.store why {shard.key[:8]}` explains what is missing"

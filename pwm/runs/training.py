@@ -21,7 +21,7 @@ from pwm.runs.folders import CONFIG, CURVES, STATE_FILE, files_in, reserved, sav
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 
-EPISODES_PER_CHUNK = 50
+EPISODES_PER_CHUNK = 50  # at most
 PRODUCTS_PER_CHUNK = 10**8  # hidden size² × steps × replicas that take about a second
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
@@ -77,7 +77,7 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
 
 
 def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
-    """Loads a run; raises `InputError` if it has `num_episodes` already."""
+    """Loads a run; raises `InputError` if it has finished `num_episodes` already."""
     run = load_run(folder)
     accepted = f"more than the {run.episodes_done} episodes trained so far"
     require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
@@ -110,7 +110,6 @@ def train_run(
         origin = _origin(plan.engine, earlier)
 
         def save_now() -> None:
-            """Saves the training so far."""
             require_reserved()
             with folder_errors(plan.folder_flag, folder):
                 save(folder, trainer, origin | current_provenance(time.monotonic() - started))
@@ -147,7 +146,7 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
 
 
 def episodes_per_chunk(runs: Sequence[TrainConfig]) -> int:
-    """Episodes between checks for signals: about a second's worth, but at least 1, at most 50."""
+    """Episodes between checks for signals: a second's worth, from 1 to `EPISODES_PER_CHUNK`."""
     products_per_episode = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
     return min(EPISODES_PER_CHUNK, max(1, PRODUCTS_PER_CHUNK // products_per_episode))
 

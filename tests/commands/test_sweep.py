@@ -35,8 +35,8 @@ Sweeping = Callable[[Pool], None]
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Divides the six runs of the tiny experiment into three shards."""
-    monkeypatch.setattr(planning, "SMALLEST", 2)
-    monkeypatch.setattr(planning, "LARGEST", 2)
+    monkeypatch.setattr(planning, "FEWEST_RUNS", 2)
+    monkeypatch.setattr(planning, "MOST_RUNS", 2)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the tiny experiment's results, which tests must not change."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "SMALLEST", 2)
-        patch.setattr(planning, "LARGEST", 2)
+        patch.setattr(planning, "FEWEST_RUNS", 2)
+        patch.setattr(planning, "MOST_RUNS", 2)
         run(planned([TINY]), Sweep(Store(folder), "test"), threads(1))
     return folder
 

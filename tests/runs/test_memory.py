@@ -18,6 +18,7 @@ from pwm.runs.training import EPISODES_PER_CHUNK, episodes_per_chunk
 
 HUGE = TrainConfig(agent=AgentConfig(hidden_size=10**6))
 LONG = TrainConfig(task=TaskConfig(episode_length=10**12))
+BATCHED = TrainConfig(num_episodes=10**12, episodes_per_update=10**12)
 PROBED = TrainConfig(probe_episodes=10**12)
 
 
@@ -26,6 +27,7 @@ PROBED = TrainConfig(probe_episodes=10**12)
     [
         (HUGE, r"--hidden-size 1000000: expected less: it takes 96,000 GB of memory, and there"),
         (LONG, r"--episode-length 1000000000000: expected less: it takes 44,000 GB of memory"),
+        (BATCHED, r"--episodes-per-update 1000000000000: expected less: it takes 1,440,000 GB"),
         (PROBED, r"--probe-episodes 1000000000000: expected less: it takes 1,440,000 GB"),
         (replace(HUGE, agent=AgentConfig(hidden_size=10**99)), r"--hidden-size 1000+: expected"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -42,8 +43,8 @@ SMALL = 2  # replicas per shard, so that the six runs form three shards
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "SMALLEST", SMALL)
-    monkeypatch.setattr(planning, "LARGEST", SMALL)
+    monkeypatch.setattr(planning, "FEWEST_RUNS", SMALL)
+    monkeypatch.setattr(planning, "MOST_RUNS", SMALL)
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a sweep with one worker; read-only."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(planning, "SMALLEST", SMALL)
-        patch.setattr(planning, "LARGEST", SMALL)
+        patch.setattr(planning, "FEWEST_RUNS", SMALL)
+        patch.setattr(planning, "MOST_RUNS", SMALL)
         run(planned([TINY]), sweep(Store(folder)), threads(1))
     return folder
 
@@ -133,10 +134,18 @@ def test_two_threads_give_the_files_of_one_worker(
     assert_complete(store, swept)
 
 
+def test_all_cores_are_used_where_the_system_has_no_affinities(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert runpy.run_path(scheduler.__file__)["CORES"] == 7
+
+
 def test_expensive_shards_come_first_and_are_dealt_out_evenly() -> None:
     each = [shard_of([replace(TINY.base, num_episodes=n)]) for n in (1, 5, 2, 4, 3)]
     tasks = split_into_tasks(each, 2)
-    assert [[shard.num_episodes for shard in task] for task in tasks] == [[5, 3, 1], [4, 2]]
+    assert [[shard.replica_episodes for shard in task] for task in tasks] == [[5, 3, 1], [4, 2]]
 
 
 def test_a_second_sweep_trains_nothing_and_starts_nothing(

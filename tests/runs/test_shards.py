@@ -21,7 +21,7 @@ from pwm.io.files import write_history
 from pwm.runs import shards as planning
 from pwm.runs.experiment import INNER_AXES
 from pwm.runs.fields import flat
-from pwm.runs.shards import LARGEST, SHARD_SECONDS, SMALLEST, Member, Shard, plan, planned
+from pwm.runs.shards import FEWEST_RUNS, MOST_RUNS, SHARD_SECONDS, Member, Shard, plan, planned
 from pwm.runs.shards import shard_of as restored
 from tests.support.histories import shard_of
 from tests.support.sweeps import TINY, experiment
@@ -37,12 +37,12 @@ def runs_of(shards: list[Shard]) -> list[TrainConfig]:
 # Plans
 
 
-@pytest.mark.parametrize("bounds", [(1, 1), (7, 7), (SMALLEST, LARGEST), (1000, 1000)])
+@pytest.mark.parametrize("bounds", [(1, 1), (7, 7), (FEWEST_RUNS, MOST_RUNS), (1000, 1000)])
 def test_a_plan_has_every_run_once_and_in_order(
     bounds: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "SMALLEST", bounds[0])
-    monkeypatch.setattr(planning, "LARGEST", bounds[1])
+    monkeypatch.setattr(planning, "FEWEST_RUNS", bounds[0])
+    monkeypatch.setattr(planning, "MOST_RUNS", bounds[1])
     grid = {"episode_length": (6, 9), "critic_weight": (1.0, 2.0, 3.0), "seed": range(50)}
     mine = experiment(grid, replace(BASE, num_episodes=20_000))
     shards = list(plan(mine))
@@ -84,17 +84,17 @@ def test_any_grid_is_divided_into_shards_as_equal_as_possible(axes: dict[str, li
     for same_setting in by_setting.values():
         sizes = [len(shard.members) for shard in same_setting]
         assert max(sizes) - min(sizes) <= 1
-        assert max(sizes) <= LARGEST
+        assert max(sizes) <= MOST_RUNS
         # No more shards than the smallest size allows.
-        assert len(sizes) <= -(-mine.population_size // SMALLEST)
+        assert len(sizes) <= -(-mine.population_size // FEWEST_RUNS)
 
 
 @pytest.mark.parametrize(
     ("episode_length", "num_episodes", "expected"),
     [
-        (240, 100_000, {SMALLEST}),  # long runs are trained in small shards,
-        (15, 200, {LARGEST}),  # short ones in large ones,
-        (15, 15_000, set(range(SMALLEST + 1, LARGEST))),  # and others in between, by their cost
+        (240, 100_000, {FEWEST_RUNS}),  # long runs are trained in small shards,
+        (15, 200, {MOST_RUNS}),  # short ones in large ones,
+        (15, 15_000, set(range(FEWEST_RUNS + 1, MOST_RUNS))),  # others in between, by cost
     ],
 )
 def test_shards_have_the_intended_cost_within_the_bounds(
@@ -104,7 +104,7 @@ def test_shards_have_the_intended_cost_within_the_bounds(
     shards = list(plan(experiment({"seed": tuple(range(24 * 96))}, base)))
     assert {len(shard.members) for shard in shards} <= expected
     overhead = replace(shards[0], members=()).seconds
-    if LARGEST not in expected and SMALLEST not in expected:
+    if MOST_RUNS not in expected and FEWEST_RUNS not in expected:
         for shard in shards:
             assert shard.seconds - overhead == pytest.approx(SHARD_SECONDS[shard.engine], rel=0.1)
 
@@ -116,7 +116,7 @@ def test_the_cost_of_a_shard_grows_with_its_work() -> None:
     assert replace(shard, members=shard.members[:10]).seconds < shard.seconds
     assert shard.seconds < replace(shard, setting=longer).seconds
     assert 2 * shard.seconds == pytest.approx(replace(shard, setting=more).seconds)
-    assert shard.num_episodes == 30 * 60
+    assert shard.replica_episodes == 30 * 60
 
 
 def test_the_size_of_a_stored_shard_is_estimated_within_a_factor_of_two(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_plan_of_a_billion_runs_starts_at_once() -> None:
     shards = list(itertools.islice(plan(mine), 3))
     assert time.process_time() - started < 2
     assert mine.num_runs == 10**9
-    first = [Member(1, 1, seed) for seed in range(1, 3 * LARGEST + 1)]
+    first = [Member(1, 1, seed) for seed in range(1, 3 * MOST_RUNS + 1)]
     assert [member for shard in shards for member in shard.members] == first
 
 
@@ -247,4 +247,4 @@ def test_a_shard_of_another_engine_has_another_key() -> None:
 
 
 def test_the_episodes_of_a_shard_are_summed_over_its_runs() -> None:
-    assert TWO.num_episodes == 8
+    assert TWO.replica_episodes == 8
