@@ -18,7 +18,7 @@ from pwm.runs.shards import Member, Shard
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
 PLAIN_STEPS = 900  # steps of the task that a replica plays per round, plain loop and torch engine
-JAX_STEPS = 6000  # the same for JAX, at least
+JAX_STEPS = 60_000  # the same for JAX, at least
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Arguments:
 
     size: Literal["paper", "smoke"] = "paper"
     """All runs, or a few short ones."""
-    workers: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    workers: int = os.cpu_count() or 1
     """Number of processes."""
     out: Path | None = None
     """Folder of the two files; paper/ if none is given, or build/smoke/external/ for smoke."""
