@@ -78,8 +78,8 @@ class Causes(NamedTuple):
     def slowdown(self, batch: int) -> float:
         """Updates needed to learn, with `batch` episodes each, over those of the reference.
 
-        If all steps are equally long, it is the geometric mean of the ratios of root mean square
-        gradients in policy head and trunk (`pwm.analysis.theory.slowdown`), divided by the gain.
+        If optimiser steps are equally long, it is the geometric mean of the ratios of root mean
+        square gradients in policy head and trunk (`pwm.analysis.theory.slowdown`), over the gain.
         """
         variance = self.noise**2 / batch  # in units of the reference's s², as all below
         head = SIGNAL_TO_NOISE + variance * (1 + self.bias**2)  # mean square gradient

@@ -42,6 +42,7 @@ from pwm.analysis.theory import value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.experiments.fifth import WEIGHTS
 
+CARRIED_WEIGHT = 10.0  # critic weight at which runs that carry the state are compared
 # Groups of the fifth set, by the kind of change
 TARGETS = ("discount", "trial", "gae", "td")  # the critic learns another return
 BOOTSTRAPPED = ("gae", "td")
@@ -197,8 +198,8 @@ def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
     value_losses = light.value_loss  # (S,)
     medians = np.median(value_losses[resampled(len(value_losses))], axis=-1)
     yield _statement("carried-floor", interval(medians / floor), (name,))
-    own = the_cell(evidence, "carried-60", "own", 10.0)
-    centred = the_cell(evidence, "carried-60", "centred", 10.0)
+    own = the_cell(evidence, "carried-60", "own", CARRIED_WEIGHT)
+    centred = the_cell(evidence, "carried-60", "centred", CARRIED_WEIGHT)
     ratio = _capped_time(own.runs) / _capped_time(centred.runs)
     yield _statement("carried-leak", interval(ratio), _own_experiments([own, centred]))
     yield _slowdown("carried-centred", centred)

@@ -32,7 +32,7 @@ class Prediction:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the prediction is right, in one word."""
+        """The verdict on the prediction: "right" or "wrong"."""
         return "right" if self.right else "wrong"
 
 

@@ -141,7 +141,7 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 def claims_hold(source: Published) -> bool:
     """Recomputes every claim; returns whether all hold and all numbers are as in the paper.
 
-    Prints the claims outside their band and the numbers that differ from the paper's.
+    Prints the claims outside their band, the numbers that differ from the paper's, and a summary.
     """
     all_claims = list(claims(Evidence(source)))
     recomputed = numbers(all_claims)

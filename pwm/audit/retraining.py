@@ -26,7 +26,7 @@ TOGETHER = 16  # most runs per population; larger ones would leave processes idl
 
 
 def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConfig, Record], int]:
-    """Trains runs, with a progress bar, until all are trained or a signal interrupts it.
+    """Trains runs, with a progress bar, until all are trained or a signal interrupts training.
 
     Args:
         sample: the runs, in random order.
@@ -35,6 +35,9 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
         The record of each run, and the number of the signal that interrupted training, 0 if none
         did. After an interruption, only the runs before the first untrained one are returned. They
         are a random sample too; among all trained runs, short runs would be overrepresented.
+    Raises:
+        InputError: Numba cannot compile here (`require_numba`).
+        SystemExit: a worker process died.
     """
     require_numba()
     records = dict[TrainConfig, Record]()

@@ -136,7 +136,7 @@ def _band(name: str, predicted: float) -> Band:
 
 
 def reward_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about a state carried across trials: a heavy critic, and gains by detaching."""
+    """Yields claims about a carried state: success at weight 100, and the gain from detaching."""
     carried = "fifth-carried-60-centred"
     yield Claim(
         name="carried-centred-100-long",

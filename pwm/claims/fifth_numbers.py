@@ -13,6 +13,7 @@ from functools import cache
 from math import sqrt
 
 from pwm.analysis.elsewhere import SIGNAL_TO_NOISE, TIMES, law_edge
+from pwm.analysis.fifth_predictions import CARRIED_WEIGHT
 from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
@@ -39,15 +40,16 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """The set's size, values of the fields that it varies, and the leak's slowdown at batch 256."""
-    fifth, later = predictions()["fifth"], EXPERIMENTS["later-attached"]
+    """The set's size, what counts as near, weights, seeds and other values, the leak's slowdown."""
+    fifth = predictions()["fifth"]
+    later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
     entries = {
         "setting.fifth-statements": number(len(fifth["statements"])),
         "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
         "setting.fifth-near": number(NEAR, 1),
         "setting.batch-most": number(max(BATCHES)),
-        "setting.batch-16": number(16),
-        "setting.fifth-carried": number(10),  # critic weight, state carried, centred
+        "setting.batch-16": number(EXPERIMENTS["fifth-batch-16-60-raw"].base.episodes_per_update),
+        "setting.fifth-carried": unrounded(CARRIED_WEIGHT),  # of a row without a prediction
         "setting.later-lightest": number(min(later.axes["critic_weight"]), 2),
         "setting.seeds-later": number(len(later.axes["seed"])),
         "theory.batch-leak": number(_batch_slowdown(weight=2.0, steps=15, batch=max(BATCHES)), 1),

@@ -156,7 +156,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _score_claims(comparison: Comparison) -> Iterator[Claim]:
-    """Yields claims about mean success, gains by centring, high rewards, and the best method."""
+    """Yields claims about mean success, gains from centring, high rewards, and the best method."""
     for name, band in SCORES.items():
         yield Claim(
             name=f"rules-score-{slug(name)}",

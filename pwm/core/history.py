@@ -45,8 +45,8 @@ class History:
     critic, where its conditions hold."""
     diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict, kw_only=True)
     """With `probe_episodes`, the diagnostics at the end of each window, by the names in
-    `DIAGNOSTICS`; nan in an unfinished window. With `probe_at`, these and `AGENT_DIAGNOSTICS` at
-    `probe_episode`, [R, J]. Empty otherwise."""
+    `DIAGNOSTICS`, [R, K]; nan in an unfinished window. With `probe_at`, these and
+    `AGENT_DIAGNOSTICS` at `probe_episode`, [R, J]. Empty otherwise."""
     probe_episode: NDArray[np.int64] | None = field(default=None, kw_only=True)
     """With `probe_at`, the episodes after which the diagnostics were measured: [J]."""
 

@@ -21,11 +21,11 @@ BASE = TrainConfig(
 def grid(
     name: str, about: str, weights: Sequence[float] = WEIGHTS, seeds: int = 24, **fields: Any
 ) -> Experiment:
-    """Makes an experiment: a grid of critic weights and seeds around `BASE`.
+    """Makes an experiment: a grid of critic weights and seeds (0 to `seeds` - 1) around `BASE`.
 
     `fields` are other fields of `TrainConfig` and its parts; a tuple of values is an axis of the
-    grid (of `probe_at`, a tuple of tuples). Without a `baseline`, the grid has both attached and
-    detached runs.
+    grid. Values of `probe_at` are tuples, so it needs a tuple of tuples. Without a `baseline`, the
+    grid has both attached and detached runs.
     """
     fields.setdefault("baseline", ("attached", "detached"))
     fields |= {"critic_weight": tuple(weights), "seed": tuple(range(seeds))}

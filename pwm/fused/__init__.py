@@ -1,1 +1,1 @@
-"""The compiled engine: the core's update, many times faster, bit-identical on every machine."""
+"""The update of `pwm.training`, compiled: many times faster, the same bits on every machine."""

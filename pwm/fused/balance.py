@@ -65,7 +65,7 @@ def combine(rule: UpdateRule, policy: Floats, critic: Floats) -> None:
 
 @compiled
 def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
-    """The quotient; 0 if the denominator is 0."""
+    """The quotient; 0 if the denominator, which is never negative, is 0."""
     return numerator / denominator if denominator > ZERO else ZERO
 
 

@@ -87,7 +87,7 @@ class UpdateRule(NamedTuple):
     rate: np.float32  # least rate of the running statistics (`LossConfig.tracking_rate`)
     least_scale: np.float32  # least running standard deviation that errors are divided by
     trunk_rate: np.float32  # learning rate of the trunk, relative to that of the heads
-    trunk_size: int  # number of parameters in the trunk, which precede the heads'
+    trunk_size: int  # parameters of the trunk, a multiple of `LANES`; the heads' follow
 
 
 class Population(NamedTuple):
@@ -129,7 +129,7 @@ class Work(NamedTuple):
     parent: Places  # (M,): a row
     shown: Places  # (M,): a stimulus; S for none
     row_of_node: Integers  # (nodes,): 0 for nodes without a row
-    level_start: Integers  # (levels + 1,): first row of each level, then the number of rows
+    level_start: Integers  # first row of each level, then the number of rows; longer than needed
     previous: Floats  # (K, M, H): hidden state of the parent
     gates: Floats  # (K, M, G): after the nonlinearity
     cell: Floats  # (K, M, H): cell state

@@ -186,7 +186,7 @@ def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """Repeats a vector's lanes four times."""
+    """Joins four copies of a vector into one."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

@@ -1,1 +1,1 @@
-"""Files, command lines and provenance, for the packages that have commands."""
+"""Files, command lines, provenance, and the repository's folders."""

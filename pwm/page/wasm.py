@@ -2,8 +2,8 @@
 
 Numba compiles the same Python source as for this machine, but leaves its LLVM code unoptimised, and
 so independent of the machine. LLVM then optimises it for WebAssembly, with 128-bit vectors, and
-`wasm-ld` links it. Its operations are IEEE's in a fixed order, so its results have the bits of
-native code. The module describes itself in a JSON section named `pwm` (`pwm.page.about`).
+`wasm-ld` links it. All operations are IEEE 754's, in a fixed order, so results are bit-identical to
+native code's. The module describes itself in a JSON section named `pwm` (`pwm.page.about`).
 """
 
 from __future__ import annotations

@@ -175,8 +175,9 @@ def unfinished_run(
     """Loads the unfinished run of `configs` from a folder; None if no run has been saved there.
 
     Raises:
-        InputError: the folder, which the flag `name` gave, holds another run or a finished one.
-        FileError: a file of the run is damaged.
+        InputError: the folder, which the flag `name` gave, holds another run, a finished one or one
+            whose configurations are damaged.
+        FileError: another file of the run is damaged.
     """
     files = files_in(folder)
     saved_configs = None
