@@ -74,8 +74,9 @@ def _counts() -> Mapping[str, Number]:
 def _descriptions() -> dict[str, Number]:
     """One-line descriptions of experiments and of families of experiments, for the paper.
 
-    A family is all experiments of one condition, such as `rules-length-*`, which differ in their
-    methods or variants. One of them is described, without the fields in which they differ.
+    A family is all experiments of one condition or group of conditions, such as `rules-length-*`.
+    They differ in their methods or variants; one of them stands for all, without its hidden fields.
+    That of the fourth set keeps its baseline, detached, as only a few of its conditions have both.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
     texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family

@@ -159,6 +159,7 @@ def _parts(box: str) -> list[list[str]]:
     """Lines of each non-empty part of a box; horizontal rules and empty lines separate parts."""
     parts: list[list[str]] = [[]]
     for line in box.splitlines()[1:]:  # below the title
+        # Where standard output is not UTF-8, tyro draws no sides, and rules of hyphens.
         text = line.strip("│ ")
         is_separator = not text.strip("─-╰╯")
         if is_separator:
