@@ -181,7 +181,7 @@ class LoopSetting(NamedTuple):
 
 
 def times_by_setting(outcomes: Iterable[ExternalOutcome]) -> dict[AgentSetting, Array]:
-    """Episodes until each seed learned, inf if it never did: an array [S] for each setting."""
+    """Episodes until each seed learned, inf if it never did: [S] by setting, in order of seed."""
     times: dict[AgentSetting, list[float]] = {}
     for outcome in sorted(outcomes, key=lambda each: each.run):
         run = outcome.run

@@ -169,5 +169,5 @@ class AlteredRuns:
         return self.runs.history(indices)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Random numbers in [0, 1), which differ between the two values of `success`."""
+        """Random numbers in [0, 1): always the same for a shape, others for the other `success`."""
         return np.random.default_rng(int(self.success)).random(shape)

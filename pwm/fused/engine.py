@@ -83,7 +83,7 @@ class FusedEngine:
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """Plays one episode of each replica, with the given losses and weights, without training.
 
-        Returns the gradient of its total loss, [R, P], and its trajectory.
+        Returns the gradient of its total loss, unclipped, [R, P], and its trajectory.
         """
         shape = (len(self.runs), len(self.work.row))  # (R, T)
         trajectory = Trajectory(

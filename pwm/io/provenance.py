@@ -19,7 +19,8 @@ from pwm.io.repository import REPOSITORY
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
     """Provenance of a result that took `wall_seconds`, as a dictionary for JSON.
 
-    By default, `command` is the one that started this process.
+    By default, `command` is the one that started this process. Commit and changes are those of the
+    first call.
     """
     return {
         "command": command or typed_command(),
@@ -65,8 +66,9 @@ def _git(*arguments: str) -> str | None:
     """Output of a git command in this repository; None if it fails, such as outside a checkout."""
     if not (REPOSITORY / ".git").exists():  # git would look for a repository in the parent folders
         return None
-    # A caller, such as a git hook, may have set GIT_DIR for another repository.
-    environment = {name: value for name, value in os.environ.items() if name != "GIT_DIR"}
+    # A caller, such as a git hook, may have set these for another repository.
+    elsewhere = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
     try:
         done = subprocess.run(
             ["git", *arguments],

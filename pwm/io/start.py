@@ -91,13 +91,14 @@ def _require_current_folder() -> None:
 
 def _require_settings_of_tqdm() -> None:
     """Raises `FileError` for environment variables with which tqdm's progress bars would fail."""
-    given = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("TQDM_")]
+    environment = sorted(os.environ.items())
+    given = [f"{name}={value}" for name, value in environment if name.startswith("TQDM_")]
     if not given:
         return
     try:
         from tqdm import tqdm  # noqa: PLC0415, which reads them when it is imported
 
-        tqdm(total=1, file=io.StringIO()).close()
+        tqdm(total=1, delay=0, file=io.StringIO()).close()
     except Exception as error:  # tqdm does not check them
         accepted = f"settings that tqdm can use ({_described(error)})"
         raise FileError(" ".join(given), accepted) from error

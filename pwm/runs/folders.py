@@ -140,6 +140,6 @@ def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
         yield require_held
     finally:
         with suppress(OSError):
-            if is_held():
+            if is_held():  # `FileLock` refuses a file that was removed after it was opened
                 path.unlink()
         lock.release()

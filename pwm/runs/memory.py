@@ -18,8 +18,8 @@ BYTES_PER_STEP = 20  # table row, action, reward; once, as the fused engine play
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
     """Requires that the largest arrays of a population fit into this machine's memory.
 
-    Random numbers are drawn at once for all initial weights, and for `episodes_per_draw` episodes
-    or one update. Other arrays do not count, so training may still exhaust the memory.
+    Random numbers are drawn at once for all initial weights, for `episodes_per_draw` episodes, for
+    an update, and for a probe. Other arrays do not count: training may still exhaust the memory.
 
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.

@@ -90,7 +90,7 @@ def train_run(
     """Trains to the end or until a signal is caught, and saves the run.
 
     It first restores the run that the plan continues (`Plan.earlier`), if there is one. If a signal
-    comes before the first episode, nothing is saved.
+    comes before the first episode, nothing is saved, and a note says so.
 
     Args:
         plan: the runs, and the folder to save them in.
@@ -103,6 +103,7 @@ def train_run(
         InputError: the folder cannot be used, or holds a run that the plan does not continue.
     """
     folder, started = plan.folder, time.monotonic()
+    current_provenance(0.0)  # reads the commit now, before the code can change
     with reserved(plan.folder_flag, folder) as require_reserved:
         earlier = plan.earlier()  # under the lock, so no other process can train it
         if earlier is not None:

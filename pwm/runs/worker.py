@@ -64,6 +64,7 @@ def _train(shard: Shard, sweep: Sweep) -> None:
     if (checkpoint := sweep.store.resume(shard)) is not None:
         trainer.restore(checkpoint.state)
         sessions = checkpoint.sessions
+    current_provenance(0.0)  # reads the commit now, before the code can change
     done_before = trainer.episodes_done  # in earlier sessions
     training_seconds = 0.0  # in this session, without the time for checkpoints
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from statistics import fmean, pstdev, stdev
 
 from pwm.tools.errors import require_argument
@@ -75,7 +75,8 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
             updates are enough.
         returns: the critic's targets, in the same form.
     Raises:
-        ArgumentError: fewer than 4 updates, no steps, or values and returns of different shapes.
+        ArgumentError: fewer than 4 updates, no steps, values and returns of different shapes, or
+            numbers that are not finite.
     """
     lengths = [len(update) for update in values]  # steps of each update
     same_lengths = lengths == [len(update) for update in returns]
@@ -85,6 +86,8 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     require_argument(fits, "values", given, accepted)
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]
+    for name, means in (("values", mean_values), ("returns", mean_returns)):
+        require_argument(all(map(isfinite, means)), name, "with nan or inf", "finite numbers")
     distance = fmean(mean_returns) - mean_values[-1]
     middle, last = len(mean_values) // 2, len(mean_values) - 1
     speed = (mean_values[last] - mean_values[middle]) / (last - middle)  # in reward per update

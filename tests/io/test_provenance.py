@@ -69,9 +69,13 @@ def test_a_repository_that_git_refuses_or_without_git_is_unknown_rather_than_cha
     assert current_provenance(0).items() >= {"commit": None, "clean": None}.items()
 
 
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [("GIT_DIR", ".git"), ("GIT_INDEX_FILE", ".git/index"), ("GIT_WORK_TREE", "tests")],
+)
 def test_another_repository_in_the_environment_is_ignored(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, path: str, nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subprocess.run(["git", "init", "--quiet", nowhere], check=True)
-    monkeypatch.setenv("GIT_DIR", str(REPOSITORY / ".git"))
+    monkeypatch.setenv(name, str(REPOSITORY / path))
     assert current_provenance(0).items() >= {"commit": None, "clean": True}.items()

@@ -103,11 +103,19 @@ def test_too_little_memory_is_refused_before_the_imports(tmp_path: Path) -> None
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("TQDM_NCOLS", "abc"), ("TQDM_BAR_FORMAT", "{x}")])
-def test_settings_that_tqdm_cannot_use_are_named(name: str, value: str, tmp_path: Path) -> None:
-    status, line = started(tmp_path, **{name: value})
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"TQDM_NCOLS": "abc"},
+        {"TQDM_BAR_FORMAT": "{x}"},
+        {"TQDM_BAR_FORMAT": "{x}", "TQDM_DELAY": "5"},  # no bar at first, so no fault
+    ],
+)
+def test_settings_that_tqdm_cannot_use_are_named(settings: dict[str, str], tmp_path: Path) -> None:
+    status, line = started(tmp_path, **settings)
     assert status == 2
-    assert line.startswith(f"error: {name}={value}: expected settings that tqdm can use (")
+    given = " ".join(f"{name}={value}" for name, value in settings.items())
+    assert line.startswith(f"error: {given}: expected settings that tqdm can use (")
     assert line.count("\n") == 1
 
 

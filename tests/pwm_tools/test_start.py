@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,11 @@ def test_too_few_updates_are_refused() -> None:
         check_start(values[:3], returns[:3])
     with pytest.raises(InputError, match="as many values as returns"):
         check_start(values, returns[:-1])
+
+
+@pytest.mark.parametrize("name", ["values", "returns"])
+def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
+    given = {"values": [[0.0]] * 4, "returns": [[1.0]] * 4}
+    given[name] = [*given[name][:3], [math.nan]]
+    with pytest.raises(InputError, match=f"{name} with nan or inf: expected finite"):
+        check_start(**given)
