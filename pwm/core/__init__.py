@@ -1,16 +1,17 @@
 """Task, agent and losses: what is trained.
 
 The project reproduces a report on this task, "the notes". Its agent is trained by REINFORCE with a
-learned baseline that is not detached: the policy loss also trains the critic, and biases it. This
+learned baseline that is not detached: the policy loss also trains the critic, and raises it. This
 *leak* may be a mistake, but it is the notes' setting, and one of the things studied here.
 
-A *run* trains one replica of the agent, as its configuration says. Runs that differ only in critic
-weight, learning rate and seed can be trained together, as the R replicas of a population.
+A *run* trains one replica of the agent, as its configuration says. Runs that differ only in the
+weight of the critic's loss, learning rate and seed can be trained together, as the R replicas of a
+population.
 
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
 give the losses (`episode_losses`). The others are for reference: config, history, streams, errors.
-So are the fields of `LossConfig`: its defaults leave the formulas in `pwm.core.losses` as they are.
+So are the fields of `LossConfig`: with their defaults, the formulas in `pwm.core.losses` hold.
 
 `pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
 The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the

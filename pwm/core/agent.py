@@ -3,7 +3,8 @@
 `Agent.unroll` is the network, the same as `nn.LSTM` and an `nn.Linear` on top of it. The rest lays
 out its parameters, a replica's in one row of a tensor [R, P]; skip it at a first reading. Units are
 added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero, and so
-are their gradients. So padded, a replica's results have the same bits alone and in a population.
+are their gradients, as nothing leads into a padded unit or out of it. So padded, a replica's
+results have the same bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; N trials, L steps per trial, S stimuli; U units of an LSTM,

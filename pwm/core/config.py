@@ -54,7 +54,7 @@ class TrainConfig:
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = 0
     """Episodes played at the end of each window to measure gradients, without training on them: 0
-    for no diagnostics, or at least 2 (not with lost gradients, which probes set themselves)."""
+    for no diagnostics, or at least 2 (not with lost gradients: probes cut gradients themselves)."""
     probe_at: tuple[int, ...] = ()
     """Numbers of training episodes after which to probe, instead of at the ends of windows; 0 is
     before training. Such probes also measure the hidden states and the critic."""

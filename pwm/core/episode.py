@@ -66,6 +66,7 @@ def play_episode(
         returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
         return (returns.reshape_as(v) - centre) / spread
 
+    # By default, these are the returns G, and the three tensors below are G - v.
     fixed_targets = targets(raw_values.detach())
     errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
     advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale

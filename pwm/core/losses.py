@@ -11,9 +11,10 @@ where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hen
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The last term is the *leak*. `pwm.core.episode` computes the advantages. The fields of `LossConfig`
-change these formulas or, as tracking_rate, clip_gradient and most rules of balance, what
-`pwm.training` does with them; the defaults leave everything as it is here.
+The last term is the *leak*: it raises the critic's values, by c T H / (2 w) at their fixed point
+(`pwm.core.leak`). `pwm.core.episode` computes the advantages. The fields of `LossConfig` change
+these formulas or, as tracking_rate, clip_gradient and most rules of balance, what `pwm.training`
+does with them; the defaults leave everything as it is here.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -57,8 +58,8 @@ class LossConfig:
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
     optimism: float = 0.0
-    """Multiple of the policy's entropy by which the baseline of the policy loss is raised: from Ã,
-    optimism * stop-gradient(H) is subtracted."""
+    """Multiple of the policy's entropy by which the baseline of the policy loss is raised, as the
+    leak raises the values: from Ã, optimism * stop-gradient(H) is subtracted."""
     lost_gradients: LostGradients = "none"
     """Outputs whose gradients are cut, as in an early version of the notes' code: the values, so
     that nothing trains their head; or the log-probabilities, but not in an entropy bonus."""

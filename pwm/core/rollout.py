@@ -30,7 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): of the value head, in the units that it learns in
+    values: Tensor  # (R, N, L): of the value head; in reward, unless scaled (`episode.Scales`)
     head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
