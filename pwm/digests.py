@@ -40,8 +40,8 @@ class Arguments:
     published: PublishedPath = None
     """File of the published digests and outcomes."""
     write: bool = False
-    """Publish the digests and outcomes of these experiments, all of whose runs must be stored, and
-    keep those of other experiments."""
+    """Publish the digests and outcomes of these experiments (without names, of all), all of whose
+    runs must be stored, and keep those of other experiments."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

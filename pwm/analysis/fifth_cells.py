@@ -26,7 +26,10 @@ LEAST_BIAS = 1e-9  # smallest mean bias whose logarithm is taken; smaller means 
 
 @lru_cache(maxsize=1)
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """All cells but the light critics, ordered by group, steps, variant and weight."""
+    """All cells but the light critics, ordered by group, steps, variant and weight.
+
+    Cached, as `pwm.analysis.fourth_predictions.fourth_cells`.
+    """
     predicted = predictions()["fifth"]["slowdown"]
     cells = []
     for group, steps in WEIGHTS:
@@ -39,7 +42,7 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
             cells += [
                 Cell(
                     condition=f"{group}-{steps}",
-                    variant=name.removeprefix(prefix).split("-")[0],  # a weight may follow it
+                    variant=name.removeprefix(prefix).split("-")[0],  # before a weight (`STARTS`)
                     weight=weight,
                     runs=runs.at(critic_weight=weight),
                     light=light.at(critic_weight=light.weights[0]),

@@ -69,7 +69,10 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """All cells but the light critics, by condition; those that start above the mean are last."""
+    """All cells but the light critics, by condition; those that start above the mean are last.
+
+    Cached: only the first claim or figure that uses them is recorded in `Evidence.read`.
+    """
     cells: list[Cell] = []
     for condition in CONDITIONS:
         attached = ("attached", "fixed-point") if condition in ATTACHED else ()

@@ -26,7 +26,8 @@ class Claim:
     estimate: Estimate
     """The number and its interval, rounded so as to be the same on every processor."""
     band: Band
-    """Range in which the sentence is true; it follows from the sentence, not from the number."""
+    """Range in which the sentence is true; it follows from the sentence, not from the number. Bands
+    were written after the runs; predictions, made before, are in `paper/predictions.json`."""
     experiments: tuple[str, ...]
     """Names of the experiments whose runs the number is computed from."""
     digits: int = 2

@@ -98,7 +98,10 @@ def _require_settings_of_tqdm() -> None:
     try:
         from tqdm import tqdm  # noqa: PLC0415, which reads them when it is imported
 
-        tqdm(total=1, delay=0, file=io.StringIO()).close()
+        # Otherwise TQDM_DELAY and TQDM_DISABLE would hide the fault, though not from all bars.
+        tqdm(total=1, delay=0, disable=False, file=io.StringIO()).close()
+    except ImportError:
+        raise
     except Exception as error:  # tqdm does not check them
         accepted = f"settings that tqdm can use ({_described(error)})"
         raise FileError(" ".join(given), accepted) from error

@@ -69,15 +69,23 @@ def _line(store: Store, key: str, ending: str, known: Known) -> str:
 
 
 def damaged_files(store: Store) -> Iterator[object]:
-    """Yields paths of damaged files, and of a missing history or provenance if the other exists."""
+    """Yields paths of damaged files, and of a missing history or provenance if the other exists.
+
+    Each path comes once.
+    """
+    found = set[object]()
     stored = sorted({*store.all_keys(STORED), *store.all_keys(PROVENANCE)})  # by either file
     unfinished = store.all_keys(UNFINISHED)
-    for read, keys in ((store.read, stored), (store.read_checkpoint, unfinished)):
+    # `store.read` stops at a damaged history, before the provenance.
+    checks = ((store.read, stored), (store.provenance, stored), (store.read_checkpoint, unfinished))
+    for read, keys in checks:
         for key in keys:
             try:
                 read(key)
             except FileError as error:
-                yield error.value  # the path
+                if error.value not in found:  # the path
+                    yield error.value
+                found.add(error.value)
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:

@@ -38,7 +38,7 @@ from pwm.training.trainer import OPTIONAL, STATE
 CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
 STORED, UNFINISHED, PROVENANCE = ".npz", ".unfinished.npz", ".json"  # endings of file names
 Session = Mapping[str, Any]
-"""Provenance of those episodes of a shard that one process trained."""
+"""Provenance of those episodes of a shard that one process trained (`pwm.runs.worker._train`)."""
 
 
 class Stored(NamedTuple):

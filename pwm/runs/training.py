@@ -120,7 +120,7 @@ def train_run(
             save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
-            (folder / CONFIG).unlink()
+            (folder / CONFIG).unlink(missing_ok=True)
             note("Interrupted before anything was trained.")
             return False
         save_now()

@@ -1,7 +1,7 @@
 """The training loop: feeds random draws to an engine, averages metrics and probes the agents.
 
 The runs of a population differ only in seed, critic weight and learning rate. Shapes: R replicas,
-E episodes, N trials, L steps per trial.
+E episodes, N trials, L steps per trial, T = N L steps per episode.
 """
 
 from __future__ import annotations
@@ -189,6 +189,7 @@ class Trainer:
         """Yields losses and critic weights, [R], that isolate each part of the total gradient.
 
         The parts are the policy's, the critic's and the leak, as in `pwm.training.diagnostics`.
+        Rules of balance that scale errors apply; those that combine gradients do not.
         """
         loss, weights = self._config.loss, self._critic_weights
         # The policy's: no gradients pass through the values.
@@ -233,7 +234,7 @@ class Trainer:
             self._probes.append(self.probe(draws))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Adds metrics, [E, metrics, R], to the window averages."""
+        """Counts episodes as done, and adds their metrics, [E, metrics, R], to the averages."""
         for episode_metrics in metrics:
             self._window_sum += episode_metrics
             self.episodes_done += 1

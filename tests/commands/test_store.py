@@ -159,6 +159,16 @@ def test_verify_names_every_damaged_file(
     assert out == f"damaged: {path}\n2 stored, 2 unfinished, 1 damaged.\n"
 
 
+def test_verify_names_both_damaged_files_of_a_shard(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [store.folder / (ONE.key + ending) for ending in (".npz", ".json")]
+    for path in paths:
+        path.write_bytes(b"")
+    out = said(store, capsys, "verify", status=1)
+    assert out == f"damaged: {paths[0]}\ndamaged: {paths[1]}\n1 stored, 0 unfinished, 2 damaged.\n"
+
+
 @pytest.mark.parametrize("ending", [".npz", ".json"])
 def test_verify_names_missing_files(
     ending: str, store: Store, capsys: pytest.CaptureFixture[str]

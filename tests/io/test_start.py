@@ -109,6 +109,7 @@ def test_too_little_memory_is_refused_before_the_imports(tmp_path: Path) -> None
         {"TQDM_NCOLS": "abc"},
         {"TQDM_BAR_FORMAT": "{x}"},
         {"TQDM_BAR_FORMAT": "{x}", "TQDM_DELAY": "5"},  # no bar at first, so no fault
+        {"TQDM_BAR_FORMAT": "{x}", "TQDM_DISABLE": "1"},  # but not for bars with disable=None
     ],
 )
 def test_settings_that_tqdm_cannot_use_are_named(settings: dict[str, str], tmp_path: Path) -> None:
