@@ -136,7 +136,10 @@ def light_edges(
 
 @lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
-    """All conditions, by group and steps per episode ("lengths-15") or per trial ("trial-4")."""
+    """All conditions, by group and steps per episode ("lengths-15") or per trial ("trial-4").
+
+    Cached with their `edges`, whose runs thus enter `Evidence.read` only once.
+    """
     by_name = {}
     for group, experiment in EXPERIMENTS.items():
         grid = evidence.of(experiment)

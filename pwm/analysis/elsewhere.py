@@ -60,7 +60,7 @@ FIRST_SETTING: Mapping[str, Any] = {
 }
 """The first studies' values of the fields that other settings change."""
 NOTHING = "nothing changes"  # account: runs take as long as in the first studies' setting
-BIAS = "bias"  # account: the whole bias of a bootstrapped critic acts as noise
+BIAS = "bias"  # account: the whole bias that the leak gives bootstrapped values acts as noise
 
 
 class Causes(NamedTuple):
@@ -72,7 +72,7 @@ class Causes(NamedTuple):
 
     noise: float  # standard deviation of the policy's own gradient, over the reference's
     bias: float  # due to the leak, over the standard deviation of the run's unbiased advantages
-    share: float  # root mean square of the critic's gradient in the trunk, over the policy's
+    share: float  # root mean square of the critic's gradient in the trunk, over the policy's own
     gain: float  # mean derivative of the trunk's units after the climb (`mean_gain`)
 
     def slowdown(self, batch: int) -> float:
@@ -100,7 +100,7 @@ def time_if_nothing_changes(run: TrainConfig) -> float:
 
 
 def time_if_bias_is_noise(run: TrainConfig) -> float:
-    """Episodes to learn without a climb, if the whole bias of bootstrapped values were noise."""
+    """Episodes to learn without a climb, if all the bias that the leak gives values were noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
     deviation = whole_returns.unbiased.noise  # of advantages, as in the first studies' setting

@@ -33,7 +33,7 @@ class Evidence:
         self._outcomes: dict[str, Outcomes] = {}  # by experiment, for those passed to `of`
         self.read: dict[str, NDArray[np.bool_]] = {}
         """Whether each run has been read, [runs], for each experiment passed to `of`. A caller may
-        set this to {} to begin a new record; histories that are already loaded do not enter it."""
+        set this to {} to begin a new record; cached histories and results do not enter it."""
 
     def of(self, name: str) -> Outcomes:
         """Outcomes of the experiment `name`; `read` records which of its runs are read."""

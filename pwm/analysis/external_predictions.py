@@ -1,7 +1,8 @@
 """Predictions about other people's code: the measured numbers, and the verdicts.
 
-The statements are those under `external` in `paper/predictions.json`, in order. Measured numbers
-are arrays [1 + resamples]: for the original seeds, then for each resample of them.
+The statements are those under `external` in `paper/predictions.json`, in order; each says which
+weights its number is for. Measured numbers are arrays [1 + resamples]: for the original seeds, then
+for each resample of them.
 
 In the loops, both losses are sums over steps. H is the policy's entropy, w the weight of the value
 loss, and δ the value minus the target. If one optimiser minimises both losses, the leak (the policy
