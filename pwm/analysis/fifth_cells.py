@@ -59,7 +59,7 @@ def of_groups(cells: Sequence[Cell], groups: Sequence[str], *variants: str) -> l
     return [
         cell
         for cell in cells
-        if cell.predicted  # none for carried states, nor for a leak with a Huber loss
+        if cell.predicted  # none: carried states, a leak with a Huber loss, SGD at weight 1000
         and cell.condition.rpartition("-")[0] in groups  # a condition is "GROUP-STEPS"
         and (not variants or cell.variant in variants)
     ]

@@ -71,7 +71,8 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     """All cells but the light critics, by condition; those that start above the mean are last.
 
-    Cached: only the first claim or figure that uses them is recorded in `Evidence.read`.
+    Cached, with their slowdowns: `Evidence.read` records the runs behind a slowdown only for the
+    first claim or figure that uses it.
     """
     cells: list[Cell] = []
     for condition in CONDITIONS:

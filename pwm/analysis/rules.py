@@ -92,7 +92,7 @@ class Comparison:
     held_out: tuple[str, ...] = ()  # conditions that do not count in the ranking
 
     def ending_above(self, level: float) -> Comparison:
-        """The same comparison, where a run has learned if its final reward is above `level`."""
+        """The same comparison with `learned` replaced by `reward` above `level`; `time` stays."""
         return replace(self, learned=self.reward > level)
 
     @property
@@ -153,7 +153,7 @@ class Comparison:
         return float(rankdata(-scores)[self.methods.index(method)])
 
     def rank_correlation(self) -> Estimate:
-        """Spearman correlation of ranks in the ranked and the held-out conditions (required)."""
+        """Spearman correlation of ranks in ranked and in held-out conditions; needs both kinds."""
         ranks = rankdata(self._scores(self.ranked_conditions), axis=0)  # (M, 1 + resamples)
         held_out_ranks = rankdata(self._scores(self.held_out), axis=0)
         # Spearman's is Pearson's correlation of the ranks.

@@ -30,7 +30,7 @@ class Cell:
     condition: str
     """Name of the setting apart from the critic, for instance its number of steps per episode."""
     variant: str
-    """Name of the critic's start, or of its returns."""
+    """Name of the critic's start, of its returns or of its leak."""
     weight: float
     runs: Outcomes
     light: Outcomes

@@ -32,7 +32,7 @@ GROUPS: Mapping[str, Mapping[str, Any]] = {
     "huber": {"value_loss": "huber"},
     "carried": {"carry_state": True, "num_episodes": 40_000},
 }
-"""Fields that differ from `BASE`, by group."""
+"""Fields that differ from `BASE`, by group. Every run has a whole number of updates."""
 WEIGHTS: Mapping[tuple[str, int], Mapping[str, Sequence[float]]] = {
     ("adam-0.99", 15): {"raw": (10.0, 30.0), "centred": (10.0, 100.0), "own": (2.0, 5.0)},
     ("adam-0.99", 60): {"raw": (1.0, 10.0, 30.0), "centred": (10.0, 100.0), "own": (5.0,)},

@@ -37,7 +37,7 @@ def leak_experiments() -> Iterator[Experiment]:
     yield grid(
         "mean",
         "the policy loss as a mean over steps, which divides the leak by their number",
-        weights=tuple(weight / 20 for weight in WEIGHTS),  # between 15 and 60 steps
+        weights=tuple(weight / 20 for weight in WEIGHTS),  # 20 lies between the two episode lengths
         policy_reduction="mean",
         episode_length=(15, 60),
     )
