@@ -79,7 +79,7 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
 
 
 def _write(experiments: Sequence[Experiment], store: Store, publication: Published) -> None:
-    """Publishes the records of `experiments`; keeps the published records of others."""
+    """Publishes the records of `experiments`; keeps those of all others in `EXPERIMENTS`."""
     records, plans = dict(publication.records), dict(publication.plans)
     for experiment in _with_progress_bar(experiments):
         indices, parts = stored_records(experiment, store)
@@ -103,7 +103,8 @@ def _compare(
     """Prints how many stored runs match the published ones; returns the exit status.
 
     If the user named experiments (`named`), each must have stored runs; otherwise, at least one.
-    Runs that are not published count as different.
+    Runs of an unpublished experiment count as different; `Published.record` raises a `FileError` if
+    an experiment was published as another version.
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
@@ -140,7 +141,7 @@ def _report(name: str, stored: Record, reference: Record) -> int:
 
 
 def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
-    """Wraps the experiments in a progress bar on standard error."""
+    """Wraps the experiments in a progress bar on standard error, shown in a terminal only."""
     stream = Forgiving(sys.stderr)
     return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=stream)
 

@@ -27,7 +27,7 @@ POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
 )
 """Lengths with which the lower edge grows as a power."""
 RATIO = "ratio"  # the rival law that, by these claims, has the smallest error
-BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # in episodes, with which the edges are measured
+BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # in episodes; the last is that of the runs
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -146,7 +146,7 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0.01, 0.5),  # some, but fewer than half
         experiments=(carried,),
     )
-    names = ("later-detached", "later-attached")
+    names = ("later-detached", "later-attached")  # the state is carried here, too
     for weight, band in LATER_GAINS.items():
         detached, attached = (evidence.of(name).at(critic_weight=weight).reward for name in names)
         yield Claim(

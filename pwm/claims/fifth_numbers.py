@@ -95,7 +95,7 @@ def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     """Weight, predicted slowdown and, except for SGD, edge of a cell in the paper's table."""
     name = f"fifth-{condition}-{variant}"
     slowdowns = predictions()["fifth"]["slowdown"]  # by experiment, then weight, then account
-    # Where a start was computed for each weight (`fifth.STARTS`), each has its own experiment.
+    # A weight with its own start (`pwm.experiments.fifth.STARTS`) has its own experiment.
     experiment = name if name in slowdowns else f"{name}-{weight:g}"
     entries = {
         f"prediction.{name}": number(slowdowns[experiment][f"{weight:g}"][LAW], 1),

@@ -76,7 +76,7 @@ def _descriptions() -> dict[str, Number]:
 
     A family is all experiments of one condition or group of conditions, such as `rules-length-*`.
     They differ in their methods or variants; one of them stands for all, without its hidden fields.
-    That of the fourth set keeps its baseline, detached, as only a few of its conditions have both.
+    The fourth set's baseline, detached, is not hidden, as only a few of its conditions have both.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
     texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family
@@ -99,8 +99,8 @@ def _descriptions() -> dict[str, Number]:
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
     """Describes an experiment in one line: its axes, then its fixed fields, without hidden ones.
 
-    Of the fixed fields, those in `ALWAYS` and those that differ from the defaults are printed, and
-    none in `NEVER`.
+    The axis `probe_at` is left out. Of the fixed fields, those in `ALWAYS` and those that differ
+    from the defaults are printed, and none in `NEVER`.
     """
     axes = [name for name in experiment.axes if name not in ("probe_at", *hidden)]
     base, default = flat(experiment.base), flat(TrainConfig())
