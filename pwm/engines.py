@@ -33,8 +33,8 @@ def make_trainer(
 ) -> Trainer:
     """Makes a trainer for a population of runs.
 
-    The first call with the fused engine on a machine compiles it, says so on standard error, and
-    caches the code on disk; later processes load it in about a second.
+    The first call with the fused engine on a machine, and the first for runs with probes, compiles,
+    says so on standard error, and caches the code; later processes load it in about a second.
 
     Args:
         runs: runs that differ at most in seed, critic weight and learning rate.
@@ -42,8 +42,8 @@ def make_trainer(
         device: device to train on, as PyTorch names it; the fused engine needs "cpu".
     Raises:
         ValueError: there are no runs, or they cannot share a population.
-        InputError: there is no such engine, the engine cannot use the device, or Numba cannot
-            compile here.
+        InputError: there is no such engine, the engine cannot use the device, Numba cannot compile
+            here, or the runs have no fixed point to start at (`critic_start`).
     """
     require_choice("engine", engine, ENGINES)
     population = as_population(runs)
@@ -75,7 +75,7 @@ def require_numba() -> None:
             accepted = f"settings that Numba can read ({reason})"
             raise FileError(NUMBA_SETTINGS, accepted) from error
         raise InputError("engine", "fused", f"a Numba that can be imported ({reason})") from error
-    settings: dict[str, Any] = vars(config)
+    settings: dict[str, Any] = vars(config)  # writing to it changes Numba's settings
     disabled = settings["DISABLE_JIT"]
     accepted = "0, as the fused engine is compiled; or --engine torch"
     require(not disabled, "NUMBA_DISABLE_JIT", disabled, accepted)

@@ -127,7 +127,7 @@ def learn_log_variance(
 
     Args:
         tracked: running statistics, [R, columns of `Tracked`], of which two columns change.
-        value_loss: L, [R].
+        value_loss: L, mean over the update's episodes, without the critic weight, [R].
         learning_rates: learning rates, [R].
         config: configuration of the runs, with RMSprop's settings.
     """

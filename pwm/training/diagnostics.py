@@ -262,7 +262,7 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
     mean_one = np.take_along_axis(_sum_by_state(one, states) / visits, states, axis=1)  # (R, E T)
     mean_other = np.take_along_axis(_sum_by_state(other, states) / visits, states, axis=1)
     products = _sum_by_state((one - mean_one) * (other - mean_other), states)  # (R, M)
-    repeated = visits > 1
+    repeated = visits > 1  # the quotient below may else be 0 / 0; the caller silences that
     # The covariance within a state, products / (visits - 1), times its weight, visits.
     weighted = np.where(repeated, products * visits / (visits - 1), 0)
     return np.asarray(_total(weighted) / (visits * repeated).sum(axis=-1))

@@ -40,6 +40,7 @@ class Optimiser:
         if config.optimizer == "adam":
             self.state["average"] = zeros.clone()  # m, (R, M, P)
             # β₁ᵗ and β₂ᵗ, (R, 2): a row per replica, like the rest of the state, but all equal.
+            # Doubles, as in PyTorch; on the CPU, as some devices have none.
             self.state["decay_powers"] = torch.ones(replicas, 2, dtype=torch.float64)
 
     def step(self, *gradients: Tensor) -> None:

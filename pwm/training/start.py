@@ -15,7 +15,7 @@ from pwm.core.returns import discounted_returns
 
 
 def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
-    """Initial parameters of runs that share a task and an agent, on the CPU: [R, P]."""
+    """Initial parameters, [R, P] on the CPU, of runs of one task and agent; see `critic_start`."""
     config = runs[0]
     agent = Agent(config.agent, config.task.num_stimuli)
     parameters = agent.initial_parameters([run.seed for run in runs])

@@ -31,8 +31,8 @@ LEAST_SCALE = 1e-4  # least standard deviation, as in PopArt's code
 class Tracked(IntEnum):
     """Columns of the running statistics, [R, columns].
 
-    Only the rule `uncertainty` uses the last two columns: log σ², which it learns, and the running
-    mean square of the gradient with respect to log σ².
+    Only the rule `return-scale` uses the columns of rewards, and only `uncertainty` the last two:
+    log σ², which it learns, and the running mean square of the gradient with respect to log σ².
     """
 
     EPISODES = 0

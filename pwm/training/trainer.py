@@ -29,7 +29,7 @@ PROBES = "probes"  # a further array, in runs with `probe_at`
 OF_ADAM = ("average", "decay_powers")  # further arrays, in runs with Adam
 OPTIONAL = ((PROBES,), OF_ADAM, (PROBES, *OF_ADAM))
 """Groups of further arrays; a state has all arrays of one group, or no further arrays."""
-EPISODES_PER_DRAW = 64  # most episodes per call, unless an update has more; affects speed only
+EPISODES_PER_DRAW = 64  # most episodes drawn at once, unless an update has more; affects speed only
 
 
 class Engine(Protocol):
@@ -44,7 +44,7 @@ class Engine(Protocol):
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays one episode; returns the given losses' gradient, [R, P], and its trajectory."""
+        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
@@ -103,7 +103,7 @@ class Trainer:
         last = self.episodes_done + ceil(min(num_episodes, remaining) / batch) * batch
         updates_per_draw = max(EPISODES_PER_DRAW // batch, 1)
         with one_thread():
-            self._probe_if_due()
+            self._probe_if_due()  # for a probe at 0, before training
             while self.episodes_done < last:
                 stop = min([last, *self._remaining_probes()[:1]])  # the end, or the next probe
                 count = min(updates_per_draw * batch, stop - self.episodes_done)
@@ -189,7 +189,7 @@ class Trainer:
         """Yields losses and critic weights, [R], that isolate each part of the total gradient.
 
         The parts are the policy's, the critic's and the leak, as in `pwm.training.diagnostics`.
-        Rules of balance that scale errors apply; those that combine gradients do not.
+        Rules of balance that scale errors or weights apply; those that combine gradients do not.
         """
         loss, weights = self._config.loss, self._critic_weights
         # The policy's: no gradients pass through the values.
@@ -234,7 +234,7 @@ class Trainer:
             self._probes.append(self.probe(draws))
 
     def _log(self, metrics: NDArray[np.float64]) -> None:
-        """Counts episodes as done, and adds their metrics, [E, metrics, R], to the averages."""
+        """Counts episodes as done, adds their metrics, [E, metrics, R], and closes full windows."""
         for episode_metrics in metrics:
             self._window_sum += episode_metrics
             self.episodes_done += 1

@@ -173,7 +173,7 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def clipped(gradient: Tensor, limit: float) -> Tensor:
-    """Clips the norm of each replica's gradient, [R, P], as PyTorch's `clip_grad_norm_` does."""
+    """Clips the norm of each replica's gradient, [R, P], at `limit`, as `clip_grad_norm_` does."""
     norm = gradient.square().sum(dim=1, keepdim=True).sqrt()
     return gradient * (limit / (norm + CLIP_EPSILON)).clamp(max=1)
 
