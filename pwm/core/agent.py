@@ -204,7 +204,7 @@ class Agent:
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
-    """Shapes of the parameters of an LSTM and its head by name: rows, blocks and columns.
+    """Shapes of the parameters of an LSTM and its head by name: rows, blocks, columns per block.
 
     An LSTM tensor has one block per gate, a head tensor a single one. Initial parameters are drawn
     and stored in this order.

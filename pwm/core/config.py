@@ -108,7 +108,7 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires enough probe episodes for a variance, and increasing times between updates."""
+        """Requires enough probe episodes for a variance; increasing times, after whole updates."""
         count, times = self.probe_episodes, self.probe_at
         require_integer("probe_episodes", count, 0)
         valid = count == 0 or (count >= 2 and self.loss.lost_gradients == "none")

@@ -49,7 +49,7 @@ def bootstrapped_returns(
 def _discount_matrix(
     steps: int, discount: float, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Matrix [T, T] with discount^(k-t) in row k and column t, 0 where k < t."""
+    """Matrix [steps, steps] with discount^(k-t) in row k and column t, 0 where k < t."""
     lag = torch.arange(steps).unsqueeze(1) - torch.arange(steps)  # k - t
     weight = torch.where(lag < 0, 0.0, torch.tensor(discount, dtype=torch.float64) ** lag)
     return weight.to(device, dtype)

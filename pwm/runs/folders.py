@@ -103,7 +103,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reserved(name: str, folder: Path) -> Iterator[Callable[[], None]]:
-    """Reserves a folder for one process while the block lasts.
+    """Reserves a folder for one process while the block lasts; removes stale temporary files.
 
     Args:
         name: flag that gave the folder, for error messages.

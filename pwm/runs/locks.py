@@ -50,8 +50,8 @@ def lock(store: Store, shard: Shard) -> Iterator[bool]:
         store.clean(shard)
         yield True
     finally:
-        # An unfinished shard keeps its lock file: if one process removed it while a second opened
-        # it, a third could create and lock a new file at the same path.
+        # An unfinished shard keeps its lock file: the progress bar of the next sweep starts with
+        # the episodes that it reports.
         if store.path(shard).exists():
             path.unlink(missing_ok=True)
         file_lock.release()

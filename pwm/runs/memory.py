@@ -12,7 +12,7 @@ from pwm.core.errors import InputError
 from pwm.runs.fields import flat
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
-BYTES_PER_STEP = 20  # table row, action, reward; once, as the fused engine plays one run at a time
+BYTES_PER_STEP = 20  # table row, action, reward; the fused engine plays one run's episode at a time
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:

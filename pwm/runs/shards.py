@@ -22,7 +22,7 @@ from pwm.engines import EngineName
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
 
-SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at, by engine
+SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at, without probes
 FEWEST_RUNS, MOST_RUNS = 8, 96  # bounds on a shard's runs; an even split may give fewer
 PROBE_COST = 20  # trained episodes per probe episode: it sums three gradients in double precision
 BYTES_PER_NUMBER = 3  # of a stored curve, compressed
@@ -109,7 +109,7 @@ def key_of(content: str) -> str:
 
 
 def trained_by(engine: EngineName) -> str:
-    """Describes the engine and the version of the training code, for a provenance file."""
+    """Describes the engine and the version of the training code, to be recorded with a figure."""
     return f"engine {engine}, semantics {SEMANTICS}"
 
 

@@ -181,7 +181,7 @@ def _error_of(job: Any) -> BaseException | None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
             path.unlink(missing_ok=True)
         return None
-    # submitit's text is a message, a line of hyphens, the traceback and another line of hyphens.
+    # submitit's text is a message, a line of 22 hyphens, the traceback and another such line.
     traceback = str(error).split("-" * 22)[1]
     last = traceback.strip().splitlines()[-1]
     if "UncompletedJobError" in last:  # out of time, or preempted
