@@ -22,7 +22,7 @@ class CartPoles:
     def __init__(self, seeds: Sequence[int]) -> None:
         self._random = [np.random.default_rng(seed) for seed in seeds]
         self.states = np.zeros((len(seeds), 4))
-        """Position, velocity, angle, angular velocity: [B, 4]."""
+        """Position, velocity, angle, angular velocity: [B, 4]; 0 until `reset` draws them."""
 
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Removes all environments for which `kept`, [B], is false."""

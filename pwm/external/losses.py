@@ -1,7 +1,7 @@
 """Losses of public training loops that leak: their policy loss also trains the critic.
 
-Each function reimplements the losses of one loop: the policy loss and the value loss of an update,
-without the critic weight. These functions have the same arguments:
+Each function `..._losses` reimplements those of one loop: the policy loss and the value loss of an
+update, without the critic weight. These functions have the same arguments:
 
 - `log_probs`: log-probabilities of the actions taken;
 - `values`: values that the critic predicts;

@@ -53,7 +53,8 @@ class Record:
 
         `sums`, [5], holds the number of steps since the previous call, and four sums over these
         steps: value minus target, clipped to ±`LoopConfig.largest_error`; the policy's entropy;
-        the bootstrap value's weight in the target; and the value.
+        the bootstrap value's weight in the target; and the value. Sets `time` if the run has
+        learned; `Replicas.train` then ends it, so no later call overwrites `time`.
         """
         self._lengths += lengths
         self._updates += [num_updates] * len(lengths)
@@ -137,9 +138,9 @@ class Replicas:
     def _play(self) -> tuple[Tensor, Tensor, Tensor]:
         """Plays the next L steps of all episodes, after starting a new one wherever one has ended.
 
-        L is `LoopConfig.segment`, or less if all episodes end before. Returns the states, the last
-        one included, [R, E, L + 1, 4]; the actions, [R, E, L]; and 1 for each step played, 0 for
-        one after the end of its episode, [R, E, L].
+        L is `LoopConfig.segment`, or less if all episodes end before. Updates `_over` and
+        `_lengths`. Returns the states, the last one included, [R, E, L + 1, 4]; the actions,
+        [R, E, L]; and 1 for each step played, 0 for one after the end of its episode, [R, E, L].
         """
         shape = self._over.shape
         self._poles.reset(self._over.reshape(-1))

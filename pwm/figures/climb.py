@@ -26,7 +26,8 @@ LOOKS = {
     "mean": ("from the mean return", "#E69F00", (9, 1.6)),
     "centred": ("centred", "#009E73", (6, 0.45)),
 }
-"""Label, colour, and position of the label in the panel "distance", by start (`STARTS`)."""
+"""Label, colour, and position of the label in the panel "distance", in data coordinates (episode
+plus 1, reward), by start (`STARTS`)."""
 DIAGNOSTICS = {
     "saturated": "fraction of units saturated",
     "distance": "value less fixed point (reward)",

@@ -207,7 +207,7 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_later_notes(axes: Axes, evidence: Evidence) -> Table:
-    """Plots success by weight in the notes' later setting (`LATER_SETTING`); returns the rows."""
+    """Plots success by weight in `pwm.experiments.fifth.LATER_SETTING`; returns table rows."""
     table: Table = []
     for name, variant in (("attached", "own"), ("detached", "raw"), ("per-loss", "per-loss")):
         _, colour, marker = VARIANTS[variant]

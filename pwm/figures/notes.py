@@ -147,7 +147,7 @@ def _panels(rows: Sequence[Row], title: str) -> tuple[Figure, NDArray[np.object_
         if row.floor is not None:
             _draw_level(value_axes, row.floor, f"floor\nif solved\n{row.floor:.4g}")
         policy_axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
-        reward_axes.set(ylim=(0.2, 1.04), yticks=[0.2, 0.4, 0.6, 0.8, 1.0])  # uniform: 1/3
+        reward_axes.set(ylim=(0.2, 1.04), yticks=[0.2, 0.4, 0.6, 0.8, 1.0])  # lowest level: 1/3
         levels = reward_levels(row.run.task.stimulus_set)._asdict()
         for level in sorted(set(levels.values())):  # policies of the same level share a label
             names = [name for name, value in levels.items() if value == level]

@@ -46,7 +46,7 @@ def learned_table(runs: Outcomes) -> Table:
 
     - `heaviest_gain`: success rate at the heaviest weight minus that at this one;
     - `reward`: interquartile mean of the final reward;
-    - `episodes`: median time to learn, inf if fewer than half of the seeds learned;
+    - `episodes`: median time to learn, inf if fewer than half of the seeds ever learned;
     - `peak_value_loss`: largest windowed mean of the value loss, median over seeds;
     - `solved`: number of seeds with a final reward above 0.95;
     - `solved_value_loss`: median final value loss of those seeds.

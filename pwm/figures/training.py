@@ -127,7 +127,10 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
 
 
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
-    """Draws `PARTS` as fractions of the trunk's squared gradient, mean over each row's runs."""
+    """Draws `PARTS` as fractions of the trunk's squared gradient, mean over each row's runs.
+
+    Parts may cancel, so a fraction may exceed 1. Where a run has no gradient left, there is a gap.
+    """
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics
         for part, colour in PARTS.items():
