@@ -138,11 +138,11 @@ def _differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str,
 
 
 def _short(value: object) -> str:
-    """Converts a value to text; abridges a list (one item per run) of more than 3 items."""
+    """Converts a value to text; abridges a list of more than 3 items."""
     if isinstance(value, list) and len(value) > 3:
         distinct = list(dict.fromkeys(value))
         shown = distinct if len(distinct) <= 3 else [distinct[0], "...", distinct[-1]]
-        return f"{len(value)} runs with {', '.join(map(str, shown))}"
+        return f"{len(value)} values ({', '.join(map(str, shown))})"
     return str(value)
 
 

@@ -215,9 +215,9 @@ def test_why_names_members_and_semantics_that_differ(
     assert said(store, capsys, "why", ONE.key) == (
         f"{ONE.key} is not stored in {store.folder}: tiny (paper), 6 runs.\n"
         f"The most similar stored shard is {fewer.key[:12]}, which differs in\n"
-        "  members.critic_weight: 6 runs with 2.0, 3.0 here, [2.0, 2.0] stored\n"
-        "  members.learning_rate: 6 runs with 0.005 here, [0.005, 0.005] stored\n"
-        "  members.seed: 6 runs with 0, 1, 2 here, [0, 1] stored\n"
+        "  members.critic_weight: 6 values (2.0, 3.0) here, [2.0, 2.0] stored\n"
+        "  members.learning_rate: 6 values (0.005) here, [0.005, 0.005] stored\n"
+        "  members.seed: 6 values (0, 1, 2) here, [0, 1] stored\n"
         "  semantics: 1 here, 0 stored\n"
     )
 

@@ -17,7 +17,7 @@ from pwm.core.leak import critic_bias
 from pwm.core.losses import Balance, LossConfig, Returns
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
-from pwm.training.start import critic_start, initial_parameters, mean_return
+from pwm.training.start import critic_start, guessing_return, initial_parameters
 
 RUN = TrainConfig(task=TaskConfig(episode_length=15), agent=AgentConfig(hidden_size=5))
 DETACHED = LossConfig(baseline="detached")
@@ -55,8 +55,8 @@ def test_the_mean_return_at_discount_one_is_a_quarter_of_the_trials_and_one(
 ) -> None:
     # (N + 1) / 4 of N trials; 17 steps hold 5 whole trials.
     task = TaskConfig(episode_length=steps)
-    assert mean_return(TrainConfig(task=task)) == mean == (task.num_trials + 1) / 4
-    assert mean_return(TrainConfig(task=replace(task, reward=3.0))) == 3 * mean
+    assert guessing_return(TrainConfig(task=task)) == mean == (task.num_trials + 1) / 4
+    assert guessing_return(TrainConfig(task=replace(task, reward=3.0))) == 3 * mean
 
 
 def test_the_mean_return_with_a_discount_worked_out_by_hand() -> None:
@@ -64,17 +64,17 @@ def test_the_mean_return_with_a_discount_worked_out_by_hand() -> None:
     # 1/4 + 1/16, 1/2 + 1/8, 1/4 and 1/2, on average 27/64.
     task = TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=4)
     for discount, mean in ((0.5, 27 / 64), (0.0, 1 / 4)):  # half of the steps earn 1/2
-        assert mean_return(TrainConfig(task=task, loss=LossConfig(discount=discount))) == mean
+        assert guessing_return(TrainConfig(task=task, loss=LossConfig(discount=discount))) == mean
     # To the end of the trial: 1/4, 1/2, 1/4, 1/2.
     loss = LossConfig(discount=0.5, return_horizon="trial")
-    assert mean_return(TrainConfig(task=task, loss=loss)) == 3 / 8
+    assert guessing_return(TrainConfig(task=task, loss=loss)) == 3 / 8
 
 
 def test_the_mean_start_is_the_mean_return() -> None:
     for baseline in ("attached", "detached"):
         loss = LossConfig(baseline=baseline, discount=0.9)
         run = replace(RUN, loss=loss, critic_start="mean", critic_weight=0.0)
-        assert critic_start(run) == mean_return(run)
+        assert critic_start(run) == guessing_return(run)
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
@@ -140,6 +140,8 @@ def test_a_fixed_point_without_a_value_loss_is_refused(engine: EngineName) -> No
     run = replace(RUN, critic_weight=0.0, critic_start="fixed-point")
     with pytest.raises(InputError, match=r"--critic-weight 0\.0: expected a number above 0 with"):
         make_trainer([run], engine)
+    with pytest.raises(InputError, match="--critic-weight 1e-39: expected a larger number with"):
+        make_trainer([replace(run, critic_weight=1e-39)], engine)
 
 
 def test_a_fixed_point_of_returns_with_values_is_refused(engine: EngineName) -> None:
