@@ -36,7 +36,7 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
         did. After an interruption, only the runs before the first untrained one are returned. They
         are a random sample too; among all trained runs, short runs would be overrepresented.
     Raises:
-        InputError: Numba cannot compile here (`require_numba`).
+        InputError: Numba cannot compile here (`require_numba`), or memory is exhausted.
         SystemExit: a worker process died.
     """
     require_numba()

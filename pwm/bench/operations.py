@@ -44,7 +44,7 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
     # A trial's first states follow the zero state, so they need no recurrent product.
     recurrent = (num_states - num_first_states) * NUM_GATES * hidden
     heads = num_states * NUM_OUTPUTS
-    return 3 * 2 * (recurrent + heads) * hidden  # once forward, and twice backward
+    return 3 * 2 * (recurrent + heads) * hidden  # two per weight, once forward and twice backward
 
 
 def plain_operations(run: TrainConfig) -> float:

@@ -124,7 +124,7 @@ def _loss(run: TrainConfig, weights: Weights, trials: Array, noise: Array) -> An
     outputs = _play_states(run, weights)[rows]  # (N, L, outputs)
     values, log_policy = outputs[..., VALUE], jax.nn.log_softmax(outputs[..., :VALUE])
     cumulative = jnp.cumsum(jnp.exp(jax.lax.stop_gradient(log_policy)), axis=-1)
-    threshold = noise[..., None] * cumulative[..., -1:]
+    threshold = noise[..., None] * cumulative[..., -1:]  # the last is 1, up to rounding
     actions = (threshold >= cumulative[..., :-1]).sum(axis=-1)
     rewards = actions[:, -1] == jnp.asarray(correct_actions(run.task))[trials]  # (N,)
     # Sums from the last trial back; all steps of a trial have the same return.

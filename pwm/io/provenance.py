@@ -19,8 +19,8 @@ from pwm.io.repository import REPOSITORY
 def current_provenance(wall_seconds: float, command: str | None = None) -> dict[str, object]:
     """Provenance of a result that took `wall_seconds`, as a dictionary for JSON.
 
-    By default, `command` is the one that started this process. Commit and changes are those of the
-    first call.
+    By default, `command` is the one that started this process. The commit, and whether the checkout
+    is clean, are read at the first call.
     """
     return {
         "command": command or typed_command(),

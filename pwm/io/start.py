@@ -43,7 +43,7 @@ def start_command() -> None:
 
 
 def end_imports() -> None:
-    """Makes Ctrl-C raise `KeyboardInterrupt` again."""
+    """Makes Ctrl-C raise `KeyboardInterrupt` again, as before `start_command`."""
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

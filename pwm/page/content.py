@@ -38,12 +38,12 @@ COLUMNS = {
     "value_loss": 3,
     "critic_bias": 3,
 }
-"""Bytes per run of each column; all but the digest are little-endian.
+"""Bytes per run of each column, little-endian except the digest; `Outcomes` defines the outcomes.
 
 digest                   first 64 bits of the SHA-256 of the run's history
-time                     windows of `log_every` episodes until the run learned; 0 for never
-collapse                 windows until its policy was first deterministic; 0 for never
-flags                    1 if it learned, plus 2 if it ended deterministic without having learned
+time                     windows of `log_every` episodes until it first met the criterion; 0: never
+collapse                 windows until its entropy was first below 0.001 nats; 0: never
+flags                    1 if it learned, by its last episodes; 2 if not, and its entropy collapsed
 reward, entropy          as a fraction of 1 or of log(actions), in units of 1/65534; 65535 for nan
 value_loss, critic_bias  the upper three bytes of a float32
 """
@@ -123,8 +123,8 @@ def index(runs: Runs) -> dict[str, Any]:
         "experiments": experiments,
         "columns": COLUMNS,
         "actions": len(Action),
-        "noise_constant": fitted_law().noise_constant,
-        "standard_errors": STANDARD_ERRORS,
+        "noise_constant": fitted_law().noise_constant,  # of the law of the slowdown
+        "standard_errors": STANDARD_ERRORS,  # in the criterion for having learned
         "levels": {name: reward_levels(name)._asdict() for name in STIMULUS_SETS},
         "pairs": dict(STIMULUS_SETS),
     }

@@ -160,7 +160,8 @@ def _without_exceptions(code: str) -> str:
     """Removes pickled exceptions, which only Python needs, from LLVM IR.
 
     They contain the path of the library that would raise them, so the module would depend on where
-    that library is installed. The pickle and its hash are in one constant, its length in another.
+    that library is installed. The constants `pickledata` are the pickle and its hash; `picklebuf`
+    contains the length of the pickle.
     """
     data = r"(?m)^(@\.const\.pickledata\.\S+ = internal constant )\[\d+ x i8\] c\"[^\"]*\""
     size = r"(?m)^(@\.const\.picklebuf\.[^\n]*?, i32 )\d+"
@@ -225,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
         if CONFIG.OPT != 0:
-            # Numba reads its settings when it is imported.
+            # Numba reads its settings when it is imported, so the command starts again.
             environment = {
                 name: value for name, value in os.environ.items() if not name.startswith("NUMBA")
             }

@@ -59,7 +59,7 @@ def check_leak(
         parameters: the agent's parameters, with or without names; its module; or modules by name.
         values: the critic's outputs that the losses were computed from, one tensor or a list.
         log_probs: log-probabilities of the actions taken, one tensor or a list.
-        weight: factor by which `value_loss` is multiplied in the loss that is minimised.
+        weight: factor of `value_loss` in the loss that is minimised; unused if that is None.
         steps: T, steps per episode, if the losses cover several episodes; by default, all steps of
             the losses. The report gives the critic weight for a policy loss summed over T steps.
     Raises:

@@ -59,7 +59,7 @@ class LeakReport:
     other: tuple[str, ...] = ()
     """Parameters that the advantages depend on, but not the values that were passed."""
     values_used: bool = True
-    """Whether the losses were computed from the values that were passed."""
+    """Whether the value loss, or the sum of both, was computed from the values passed."""
     through_values: bool = True
     """Whether the leak is through the values that were passed, not another output of the critic."""
     losses: Losses = field(default_factory=Losses)

@@ -16,7 +16,7 @@ from pwm.tools.errors import require_argument
 from pwm.tools.series import Series, floats
 
 FEWEST = 4  # updates: a standard error over all, and a speed between two in the second half
-NEAR = 0.5  # of the returns' spread; at nearly twice that, w = 1 takes 1.2 times as long to learn
+NEAR = 0.5  # of the returns' spread; at 0.9, learning with weight 1 takes 1.2 times as long
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
