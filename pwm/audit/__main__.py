@@ -100,19 +100,19 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
     if len(given) > 1:
         name, value = given[1]
         raise InputError(name, value, "at most one of --experiment, --claim and --figure")
-    if arguments.claim:
+    if arguments.claim is not None:
         (claim,) = known_claims([arguments.claim])
         _, runs = runs_behind(claim, source)
         return runs
     figure = arguments.figure
-    if figure:
+    if figure is not None:
         require(figure in NAMES, "figure", figure, "one of " + ", ".join(NAMES))
         if figure in ANSWERS:
             evidence = Evidence(source)
             ANSWERS[figure](evidence)  # `evidence.read` records the runs it reads
             return evidence.read
     # Any other figure shows all runs of the experiment with the same name.
-    names = [name for name in (arguments.experiment, figure) if name]  # without a name, all
+    names = [name for name in (arguments.experiment, figure) if name is not None]  # [] for all
     return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
 
 

@@ -85,6 +85,8 @@ def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfi
         done = 0
         for future in as_completed(futures):
             shard, history = futures[future], future.result()
+            if history is None:
+                raise BrokenExecutor("a worker process was told to stop")
             done += len(shard.members)
             bar.set_description_str(f"{done} of {num_runs} runs", refresh=False)
             bar.update(cost_of(shard))

@@ -31,7 +31,7 @@ from pwm.core.errors import require
 from pwm.core.rollout import Draws
 from pwm.fused import kernel
 from pwm.fused.buffers import Episodes
-from pwm.fused.compilation import CONFIG, VERSIONS, compiled_apart
+from pwm.fused.compilation import VERSIONS, compiled_apart
 from pwm.fused.engine import FusedEngine
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import folder_errors, write_atomically
@@ -225,7 +225,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
     with errors_in_one_line():
         require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
-        if CONFIG.OPT != 0:
+        if not SETTINGS.items() <= os.environ.items():
             # Numba reads its settings when it is imported, so the command starts again.
             environment = {
                 name: value for name, value in os.environ.items() if not name.startswith("NUMBA")
