@@ -91,7 +91,7 @@ def _write(experiments: Sequence[Experiment], store: Store, publication: Publish
     ordered_records = {name: records[name] for name in names}
     ordered_plans = {name: plans[name] for name in names}
     path = publication.path
-    with folder_errors("published", path):
+    with folder_errors("published", path, kind="file"):
         Published(path, ordered_records, ordered_plans).write(path)
     runs = sum(experiment.num_runs for experiment in experiments)
     say(f"Published the digests and outcomes of {runs} runs in {path}.")

@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         pdf = compile_paper(arguments.folder)
         require(not arguments.out.is_dir(), "out", arguments.out, "a file, not a folder")
-        with folder_errors("out", arguments.out):
+        with folder_errors("out", arguments.out, kind="file"):
             written = write_if_changed(arguments.out, pdf)
         say(f"{arguments.out}: {'written' if written else 'unchanged'}.")
 

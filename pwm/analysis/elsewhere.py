@@ -228,16 +228,17 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """Critic weight at which `run` takes twice as long to learn as `light`, according to the law.
 
-    For an attached run, it is the lower edge, due to the leak. For a detached run that starts at 0,
-    it is the upper edge, due to the climb. `run.critic_weight` is ignored. RMSprop or Adam only.
-    Without an edge between 0.01 and 10,000, the result is close to one of these.
+    For an attached run, which starts at its fixed point, it is the lower edge, due to the leak. For
+    a detached run, it is the upper edge, due to the critic's share of the trunk's gradient and, if
+    the run starts at 0, to the climb. `run.critic_weight` is ignored. RMSprop or Adam only. Without
+    an edge between 0.01 and 10,000, the result is close to one of these.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0
     for _ in range(12):  # bisections narrow a factor of a million to 0.3%
         middle = sqrt(low * high)
         causes = _causes(replace(run, critic_weight=middle))
-        if attached:  # the lower edge is due to the leak alone
+        if attached:  # without the critic's share, heavier weights are never slower
             causes = causes._replace(share=0.0)
         too_slow = _time(causes, run) > limit
         if too_slow == attached:  # the edge is above the middle

@@ -146,7 +146,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     if arguments.check:
         same = _compare(numbers(computed), path, partial=bool(incomplete))
     else:
-        with folder_errors("out", path):
+        with folder_errors("out", path, kind="file"):
             write_json(path, numbers(computed))
     return same and num_holding == len(computed)
 
@@ -170,7 +170,8 @@ def _compare(ours: Mapping[str, Number], path: Path, *, partial: bool) -> bool:
     differing_names = disagreements(ours, theirs)
     for name in differing_names:
         say(f"{name}: not as in {path}")
-    say(f"{len(ours) - len(differing_names)} of {len(ours)} numbers are as in {path}.")
+    same = len(ours.keys() - differing_names)
+    say(f"{same} of {len(ours)} numbers are as in {path}.")
     return not differing_names
 
 

@@ -108,6 +108,7 @@ def _protocol() -> dict[str, Number]:
     Distances are those of the critic's start from the mean return; levels are of the final reward.
     """
     probed = EXPERIMENTS["gradients"].base
+    # Starts on both sides of the mean share a distance; that at 0 is in another experiment.
     distances = {abs(start - MEAN_RETURN) for start in EXPERIMENTS["distance"].axes["critic_start"]}
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
@@ -153,7 +154,12 @@ def _theory() -> dict[str, Number]:
 
 
 def _predictions() -> dict[str, Number]:
-    """Predictions made before the runs (`paper/predictions.json`), and their tolerances."""
+    """Predictions made before the runs (`paper/predictions.json`), and their tolerances.
+
+    Edges are critic weights at which success is half of its plateau (`pwm.analysis.edges`): of the
+    first set, at the file's top level, and of the third, the lower edges of attached runs and
+    (`upper`) the upper ones of detached runs. `per-step` is a lower edge over c T.
+    """
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     entries = {
         "prediction.per-step": number(predictions()["lower_edge_per_step"], 3),

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.names:
             require(name in NAMES, "NAMES", name, "some of " + ", ".join(NAMES))
         evidence, out = _evidence(arguments), arguments.out
-        # Each once: what a repeated figure reads may be cached, and missing from its record.
+        # Each once: a second drawing would read from a cache, and not name all its experiments.
         names = dict.fromkeys(arguments.names or (NAMES if arguments.results else tuple(ANSWERS)))
         written = []  # whether each figure had to be written
         shown = Forgiving(sys.stderr)

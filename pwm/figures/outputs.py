@@ -38,7 +38,8 @@ IN_PAPER = frozenset(ANSWERS) - {"success"}  # these are also written as SVG
 def draw(name: str, evidence: Evidence) -> Iterator[dict[str, bytes]]:
     """Draws the figures of a name in `NAMES`; yields the files of each, contents by file name.
 
-    The files are a PNG, an SVG if the paper shows the figure, and tables as CSV.
+    The files are a PNG, an SVG if the paper shows the figure, and tables as CSV. They name the
+    experiments that were read; for this, draw a name once per `evidence`, which caches results.
 
     Raises:
         InputError: a run is missing.

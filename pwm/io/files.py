@@ -37,13 +37,16 @@ COMMENT_SIZE = len(CHECKSUM) + 64  # bytes
 
 
 @contextmanager
-def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[None]:
-    """Turns an `OSError` of the block, except a broken pipe, into an `InputError` about a folder.
+def folder_errors(
+    name: str, path: Path, use: str = "written", kind: str = "folder"
+) -> Iterator[None]:
+    """Turns an `OSError` of the block, except a broken pipe, into an `InputError` about a path.
 
     Args:
-        name: field or flag that holds the folder, for the message.
-        folder: folder that the block uses.
-        use: "read" or "written", for the message: what the block does with the folder.
+        name: field or flag that holds the path, for the message.
+        path: folder or file that the block uses.
+        use: "read" or "written", for the message: what the block does with it.
+        kind: "folder" or "file", for the message.
     """
     try:
         yield
@@ -51,8 +54,8 @@ def folder_errors(name: str, folder: Path, use: str = "written") -> Iterator[Non
         raise
     except OSError as error:
         needed = "on a disk with locks" if error.errno in NO_LOCKS else f"that can be {use}"
-        accepted = f"a folder {needed} ({error.strerror or error})"
-        raise InputError(name, folder, accepted) from error
+        accepted = f"a {kind} {needed} ({error.strerror or error})"
+        raise InputError(name, path, accepted) from error
 
 
 def make_folder(name: str, folder: Path) -> None:

@@ -29,7 +29,8 @@ def open_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the shell's `>&-`
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115, stays open to the end
+            nowhere = Path(os.devnull).open("w", errors="backslashreplace")  # noqa: SIM115, stays
+            setattr(sys, name, nowhere)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

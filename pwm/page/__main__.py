@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with errors_in_one_line():
         content = page(different_runs(Published.read(arguments.published)))
         require(not arguments.out.is_dir(), "out", arguments.out, "a file, not a folder")
-        with folder_errors("out", arguments.out):
+        with folder_errors("out", arguments.out, kind="file"):
             written = write_if_changed(arguments.out, content)
         size = len(content) / 1e6
         say(f"{arguments.out}: {'written' if written else 'unchanged'}, {size:.1f} MB.")

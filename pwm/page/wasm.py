@@ -233,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             command = [sys.executable, "-m", "pwm.page.wasm", "--out", str(arguments.out)]
             note("Compiling the engine to WebAssembly: about 30 s.")
             os.execve(sys.executable, command, environment | SETTINGS)
-        with folder_errors("out", arguments.out):
+        with folder_errors("out", arguments.out, kind="file"):
             build(arguments.out)
 
 

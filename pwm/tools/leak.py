@@ -180,8 +180,8 @@ def _cost(
     gradient of the policy loss, divided by this curvature.
 
     `term` is the weighted value loss, `normalised` whether advantages are normalised. The cost is
-    None if either is unknown (None), if the policy loss does not depend on the `values`, or if the
-    value loss is linear in a step's error, as Huber's is for large errors.
+    None if either is unknown (None, as with fewer than `FEWEST` steps), if the policy loss does not
+    depend on the `values`, or if the value loss is linear in a step's error, as Huber's may be.
     """
     if term is None or normalised is None or not torch.equal(term.known, term.used):
         return None
@@ -191,7 +191,8 @@ def _cost(
     biases = -leaked[term.used] / term.curvature  # [steps used]
     bias, scatter = float(biases.mean()), float(term.errors.std())
     return Cost(
-        # Normalised advantages have no mean, so only rounding is left of a constant bias.
+        # Normalised advantages have no mean, so only rounding is left of a constant bias, unless
+        # the mean that was subtracted was detached.
         bias=0.0 if normalised and abs(bias) < EXACT * scatter else bias,
         bias_error=float(biases.std()) / sqrt(len(biases)),
         scatter=scatter,

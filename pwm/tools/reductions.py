@@ -38,7 +38,8 @@ class Losses:
     value_loss: str | None = None
     """Coefficient, weight included, and reduction of the squared errors."""
     normalised: bool | None = None
-    """Whether advantages are normalised, so that a constant bias cancels in the policy loss."""
+    """Whether advantages are normalised. A constant bias then cancels in the policy loss, unless
+    the mean that is subtracted was detached."""
     weight: float | None = None
     """Critic weight w for a mean squared error and a summed policy loss, as in this project."""
     weight_of_means: float | None = None
@@ -50,7 +51,7 @@ class Losses:
         """Findings in words, by name."""
         advantages = {
             None: UNKNOWN,
-            True: "normalised, so that a constant bias cancels",
+            True: "normalised",
             False: "not normalised",
         }
         return {
@@ -137,7 +138,8 @@ def policy_factors(
         return None, None, None
     rms = float(used.square().mean().sqrt())
     centred = abs(float(used.mean())) < EXACT * rms
-    # Advantages that were normalised over these steps have mean 0 and standard deviation 1.
+    # Advantages that were normalised over these n steps have mean 0 and standard deviation 1 (where
+    # it is the population's, the factor comes out too large by sqrt(n / (n - 1))).
     advantage_factor = float(used.std()) if centred else None
     if term is not None and len(term.errors) >= FEWEST:
         slope, intercept, residual = _fitted_line(term.errors, gradient[term.known])

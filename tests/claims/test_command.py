@@ -91,6 +91,9 @@ def test_a_number_that_is_not_as_published_fails_the_check_and_is_named(
     *_, one, two, last = output(capsys, path, "--check", status=1)
     assert [one, two] == [f"claim.other: not as in {path}", f"setting.seeds: not as in {path}"]
     assert last == f"{count - 2} of {count} numbers are as in {path}."
+    content["claim.stale"] = content["claim.other"]  # which is no longer computed
+    path.write_text(json.dumps(content))
+    assert output(capsys, path, "--check", status=1)[-1] == last
 
 
 def test_a_claim_outside_its_band_fails(

@@ -215,7 +215,7 @@ def test_a_file_that_cannot_be_written_is_one_line(
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "outcomes.npz"
     flags = ["--write", "--published", str(path), "--results", str(results)]
-    assert_refused(command.main, flags, capsys, f"--published {path}: expected a folder that can")
+    assert_refused(command.main, flags, capsys, f"--published {path}: expected a file that can")
     assert contents(tmp_path / "results").keys() == contents(results).keys()
 
 

@@ -30,8 +30,8 @@ def test_closed_streams_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     open_streams()
     assert sys.stdout.writable()
     assert sys.stderr.writable()
-    print("to nobody")
-    print("to nobody", file=sys.stderr)
+    print("to nobody: \udcff")
+    print("to nobody: \udcff", file=sys.stderr)
     sys.stdout.close()
     sys.stderr.close()
 
