@@ -135,7 +135,7 @@ class Setting:
 
     @property
     def initial_weight(self) -> float:
-        """Root mean square of an initial head weight, uniform on [-k, k] with k = 1 / sqrt(H)."""
+        """Root mean square of an initial weight of either head: uniform within ±1 / sqrt(H)."""
         return 1 / sqrt(3 * self.hidden_size)
 
 

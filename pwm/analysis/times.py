@@ -28,11 +28,12 @@ def noise_constant(
 ) -> NDArray[np.float64]:
     """Factor on `noise`, the `noise_weight` of a setting, that fits the slowdown of attached runs.
 
-    By `pwm.analysis.theory.slowdown`, attached runs take r = sqrt(1 + (factor · noise / w)²) times
-    as long as detached ones with the same critic weight w. So each weight gives a factor
-    sqrt(r² - 1) w / noise, if the ratio r of median times is finite and exceeds `SLOWED`. Returns
-    the median over these weights, [...]; nan if there are none. `weights` are [W]; `attached` and
-    `detached` are the episodes until each seed learned, [W, ..., S].
+    By `pwm.analysis.theory.slowdown` without a share of the critic's, attached runs take
+    r = sqrt(1 + (factor · noise / w)²) times as long as detached ones with the same critic weight
+    w. So each weight gives a factor sqrt(r² - 1) w / noise, if the ratio r of median times is
+    finite and exceeds `SLOWED`. Returns the median over these weights, [...]; nan if there are
+    none. `weights` are [W]; `attached` and `detached` are the episodes until each seed learned,
+    [W, ..., S].
     """
     slow, fast = median_time(attached), median_time(detached)  # (W, ...)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)

@@ -44,8 +44,10 @@ class JaxPopulation:
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:
-        keys = jax.random.split(jax.random.key(run.seed), replicas)
-        weights = jax.vmap(partial(_initial, run))(keys)
+        initial_keys, keys = (
+            jax.random.split(key, replicas) for key in jax.random.split(jax.random.key(run.seed))
+        )
+        weights = jax.vmap(partial(_initial, run))(initial_keys)
         self._state = weights, jax.tree.map(jnp.zeros_like, weights), keys
         self._train = jax.jit(jax.vmap(partial(_train, run)), donate_argnums=0)
         self.rewards = np.zeros((replicas, 0), np.float32)  # [replicas, episodes]

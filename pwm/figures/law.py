@@ -83,7 +83,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
 
 def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
     """Plots the r.m.s. error of the log slowdown, by the law and each rival; returns table rows."""
-    cells = of_variants(fourth_cells(evidence), "raw", "mean")  # detached, from 0 or the mean
+    cells = of_variants(fourth_cells(evidence), "raw", "mean")  # as in the statement "law-error"
     table: Table = []
     for row, (account, label) in enumerate(ACCOUNTS.items()):
         error = interval(root_mean_square(cells, account))

@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores an earlier `state`."""
+        """Restores an earlier `state`, of either engine; ignores a trainer's other arrays."""
 
 
 def as_population(runs: Sequence[TrainConfig]) -> tuple[TrainConfig, ...]:
