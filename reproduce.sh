@@ -14,7 +14,7 @@ usage='usage: ./reproduce.sh [audit|setup|smoke|tests|external]
              [--runs 300] [--seed N] [--experiment NAME] [--claim NAME] [--figure NAME]
   setup      installs the pinned packages into .venv, as the other modes do first: 1 to 2 minutes
   smoke      the same path on tiny budgets, into build/smoke/: 2 to 4 minutes
-  tests      the static checks and the test suite: 6 to 9 minutes
+  tests      the static checks and the test suite: 5 to 9 minutes
   external   trains code of other people over its weight of the critic, into paper/external.csv and
              paper/loops.csv: 100 minutes on 2 cores if neither is there; not part of the first mode
 
