@@ -1,8 +1,8 @@
 """Task, agent and losses: what is trained.
 
 The project reproduces a report on this task, "the notes". Its agent is trained by REINFORCE with a
-learned baseline that is not detached: the policy loss also trains the critic, and raises it. This
-*leak* may be a mistake, but it is the notes' setting, and one of the things studied here.
+learned baseline that is not detached: the policy loss also trains the critic, and raises its
+values. This *leak* may be a mistake, but it is the notes' setting, and one of the things studied.
 
 A *run* trains one replica of the agent, as its configuration says. Runs that differ only in the
 weight of the critic's loss, learning rate and seed can be trained together, as the R replicas of a

@@ -8,7 +8,6 @@ detached. Two files keep the outcomes of all runs.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -35,6 +34,7 @@ from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.files import write_atomically
 from pwm.io.repository import published
+from pwm.runs.scheduler import CORES
 
 # First lines of the two files; a file with another first line is refused.
 AGENT_VERSIONS = "# " + ", ".join(
@@ -49,7 +49,7 @@ class Arguments:
 
     size: Literal["paper", "smoke"] = "paper"
     """All runs, or a few short ones."""
-    workers: int = os.cpu_count() or 1
+    workers: int = CORES
     """Number of processes."""
     out: Path | None = None
     """Folder of the two files; paper/ if none is given, or build/smoke/external/ for smoke."""
