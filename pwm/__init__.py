@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pwm.core.errors import InputError as InputError
     from pwm.core.history import History as History
     from pwm.core.leak import critic_bias as critic_bias
-    from pwm.core.losses import LossConfig as LossConfig
+    from pwm.core.loss_config import LossConfig as LossConfig
     from pwm.core.rollout import Episode as Episode
     from pwm.core.task import TaskConfig as TaskConfig
     from pwm.engines import make_trainer as make_trainer
@@ -40,7 +40,7 @@ _MODULES = {
     "Experiment": "pwm.runs.experiment",
     "History": "pwm.core.history",
     "InputError": "pwm.core.errors",
-    "LossConfig": "pwm.core.losses",
+    "LossConfig": "pwm.core.loss_config",
     "Outcomes": "pwm.analysis.outcomes",
     "SavedRun": "pwm.runs.saved",
     "TaskConfig": "pwm.core.task",

@@ -14,7 +14,7 @@ from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import errors_in_one_line, parse

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pwm.core.agent import Agent
+from pwm.core.parameters import Layout
 from pwm.engines import ENGINES, EngineName
 
 # The same examples every time: a failure here is a failure everywhere.
@@ -34,9 +34,9 @@ def engine(request: pytest.FixtureRequest) -> EngineName:
 @pytest.fixture
 def double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trains in double precision, by starting from double-precision parameters."""
-    initial_parameters = Agent.initial_parameters
+    initial_parameters = Layout.initial_parameters
 
-    def in_double(agent: Agent, seeds: Sequence[int]) -> torch.Tensor:
-        return initial_parameters(agent, seeds).double()
+    def in_double(layout: Layout, seeds: Sequence[int]) -> torch.Tensor:
+        return initial_parameters(layout, seeds).double()
 
-    monkeypatch.setattr(Agent, "initial_parameters", in_double)
+    monkeypatch.setattr(Layout, "initial_parameters", in_double)

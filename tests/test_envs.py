@@ -70,7 +70,7 @@ def play_core(task: TaskConfig, seeds: Sequence[int], actions: NDArray[np.int64]
     [0, 1) selects this action.
     """
     agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
-    parameters = torch.zeros_like(agent.initial_parameters(seeds))
+    parameters = torch.zeros_like(agent.layout.initial_parameters(seeds))
     rollout, trials = Rollout(task, agent), DrawSource(task, seeds).next(len(actions)).trials
     noise = (torch.from_numpy(actions) + 0.5).reshape(*trials.shape, task.trial_length) / 3
     return [rollout.play(parameters, Draws(*each)) for each in zip(trials, noise, strict=True)]

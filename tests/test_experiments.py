@@ -8,7 +8,7 @@ import pytest
 
 from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
 from pwm.runs.experiment import Size

@@ -13,7 +13,7 @@ import pytest
 
 from pwm.analysis.conventions import convert_weight
 from pwm.claims.constants import HEAVY, quoted
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
 from tests.support.commands import call

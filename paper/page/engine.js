@@ -177,7 +177,7 @@ const loadEngine = (() => {
 
   // The agent
 
-  /* The agent as in `pwm.core.agent.Agent`: sizes, and the parts of a row of parameters. */
+  /* The agent as in `pwm.core.parameters.Layout`: sizes, and the parts of a row of parameters. */
   function describeAgent({ constants }, config, stimuli) {
     const roundUp = (number, multiple) => Math.ceil(number / multiple) * multiple;
     const trunks = config.separate_trunks ? 2 : 1;

@@ -12,8 +12,8 @@ from timeit import timeit
 import numpy as np
 import torch
 
-from pwm.core.agent import NUM_GATES, NUM_OUTPUTS
 from pwm.core.config import TrainConfig
+from pwm.core.parameters import NUM_GATES, NUM_OUTPUTS
 from pwm.core.rollout import DrawSource
 from pwm.training.diagnostics import trial_states
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from pwm.core.agent import NUM_OUTPUTS
 from pwm.core.config import TrainConfig
+from pwm.core.parameters import NUM_OUTPUTS
 from pwm.core.task import correct_actions
 
 

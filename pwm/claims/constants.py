@@ -26,7 +26,7 @@ from pwm.claims.rules import SOLVING
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 

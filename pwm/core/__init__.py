@@ -10,8 +10,8 @@ population.
 
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
-give the losses (`episode_losses`). The others are for reference: config, history, streams, errors.
-So are the fields of `LossConfig`: with their defaults, the formulas in `pwm.core.losses` hold.
+give the losses (`episode_losses`). The others are for reference: config, loss_config, parameters,
+history, streams, errors.
 
 `pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
 The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the

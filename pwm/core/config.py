@@ -15,7 +15,7 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 
 OptimizerName = Literal["rmsprop", "adam", "sgd"]

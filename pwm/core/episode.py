@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from pwm.core.history import METRICS
-from pwm.core.losses import LossConfig, Losses, episode_losses
+from pwm.core.loss_config import LossConfig
+from pwm.core.losses import Losses, episode_losses
 from pwm.core.returns import bootstrapped_returns, discounted_returns
 from pwm.core.rollout import Draws, Episode, Rollout
 

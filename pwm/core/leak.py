@@ -15,7 +15,7 @@ from math import log
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # this module is used without PyTorch, which starts slowly
-    from pwm.core.losses import Reduction
+    from pwm.core.loss_config import Reduction
 
 
 def policy_factor(steps: int, reduction: Reduction) -> float:

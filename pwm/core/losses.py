@@ -12,9 +12,8 @@ where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hen
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: it raises the critic's values, by c T H / (2 w) at their fixed point
-(`pwm.core.leak`). `pwm.core.episode` computes the advantages. The fields of `LossConfig` change
-these formulas or, as tracking_rate, clip_gradient and most rules of balance, what `pwm.training`
-does with them; the defaults leave everything as it is here.
+(`pwm.core.leak`). `pwm.core.episode` computes the advantages. These formulas hold with the defaults
+of `LossConfig`. Its other values change them, or what `pwm.training` does with the losses.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -24,113 +23,14 @@ Shapes: R replicas, T steps per episode.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pwm.core.errors import require, require_between, require_choice, require_non_negative
+from pwm.core.loss_config import LossConfig, Reduction
 
-Balance = Literal[
-    "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
-]
-Baseline = Literal["attached", "detached", "attached_head", "attached_trunk"]
-LostGradients = Literal["none", "values", "log_probs"]
-Returns = Literal["raw", "centred", "standardised"]
-Horizon = Literal["episode", "trial"]
-ValueLoss = Literal["squared", "huber"]
-Reduction = Literal["sum", "mean"]
 NORMALISER = 1e-8  # added to the standard deviation of advantages, against division by 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossConfig:
-    """Settings of the losses, except for the critic weight, which may differ between replicas."""
-
-    baseline: Baseline = "attached"
-    """Layers that the policy loss's gradient reaches through the values (the leak): the value head
-    and the trunk (attached, as in the notes), neither (detached), or one of them."""
-    policy_reduction: Reduction = "sum"
-    """Reduction of the policy loss and entropy bonus over the steps of an episode."""
-    discount: float = 1.0
-    """Discount of the return per step."""
-    entropy_weight: float = 0.0
-    """Weight of the entropy bonus."""
-    optimism: float = 0.0
-    """Multiple of the policy's entropy by which the baseline of the policy loss is raised, as the
-    leak raises the values: from Ã, optimism * stop-gradient(H) is subtracted."""
-    lost_gradients: LostGradients = "none"
-    """Outputs whose gradients are cut, as in an early version of the notes' code: the values, so
-    that nothing trains their head; or the log-probabilities, but not in an entropy bonus."""
-    returns: Returns = "raw"
-    """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
-    or also divided by its running standard deviation (standardised)."""
-    tracking_rate: float = 0.1
-    """Least rate of the running averages of returns, of rewards (for return-scale) and of their
-    variances: the n-th episode counts max(1/n, rate). With 1, only the last episode counts."""
-    trace_decay: float = 1.0
-    """λ of the λ-return, which advantages and value loss use: 1 for future rewards alone (Monte
-    Carlo), 0 for one reward and the discounted next value."""
-    leaking_targets: bool = False
-    """With an attached baseline, let the policy loss's gradient also reach the later values that
-    λ-returns contain."""
-    return_horizon: Horizon = "episode"
-    """End of a return: the end of the episode, or of the step's trial."""
-    balance: Balance = "fixed"
-    """Rule that balances the critic against the policy: the critic weight as it is (fixed), or one
-    of `pwm.training.balance`."""
-    normalise_advantages: bool = False
-    """In the policy loss, subtract the mean of an episode's advantages, then divide by their
-    standard deviation. If the advantages are attached, so are these two."""
-    clip_gradient: float = 0.0
-    """Largest norm of the gradient of all parameters (under per-loss, of each loss's gradient); a
-    longer gradient is scaled down to it. 0 for no limit."""
-    value_loss: ValueLoss = "squared"
-    """Value loss: the mean of A² (squared), or of A² where |A| ≤ 1 and 2 |A| - 1 elsewhere (huber),
-    with the errors A as `returns` and `balance` scale them."""
-
-    def __post_init__(self) -> None:
-        require_choice("baseline", self.baseline, get_args(Baseline))
-        require_choice("policy_reduction", self.policy_reduction, get_args(Reduction))
-        require_choice("lost_gradients", self.lost_gradients, get_args(LostGradients))
-        require_choice("returns", self.returns, get_args(Returns))
-        require_choice("return_horizon", self.return_horizon, get_args(Horizon))
-        require_choice("balance", self.balance, get_args(Balance))
-        require_choice("value_loss", self.value_loss, get_args(ValueLoss))
-        require_between("discount", self.discount, 0, 1)
-        require_non_negative("entropy_weight", self.entropy_weight)
-        require_non_negative("optimism", self.optimism)
-        rate = self.tracking_rate
-        require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
-        require_between("trace_decay", self.trace_decay, 0, 1)
-        require_non_negative("clip_gradient", self.clip_gradient)
-        if self.baseline == "detached":
-            accepted = "False with a detached baseline"
-            require(not self.leaking_targets, "leaking_targets", True, accepted)
-        if self.balance == "popart":
-            accepted = "raw with popart, which standardises itself"
-            require(self.returns == "raw", "returns", self.returns, accepted)
-        if self.balance == "uncertainty":
-            accepted = "squared with uncertainty, which learns a variance"
-            require(self.value_loss == "squared", "value_loss", self.value_loss, accepted)
-
-    @property
-    def tracks(self) -> bool:
-        """Whether training keeps running means and variances of returns and rewards."""
-        return self.returns != "raw" or self.balance in ("popart", "return-scale")
-
-    @property
-    def leaks_into_head(self) -> bool:
-        """Whether the policy loss's gradient reaches the value head."""
-        return self.baseline in ("attached", "attached_head") and self.lost_gradients != "values"
-
-    @property
-    def scales_errors(self) -> bool:
-        """Whether errors, losses or steps are scaled, which changes the leak's bias."""
-        # The other rules leave the value head's gradients, which determine the bias, as they are.
-        rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
-        return rule_scales or self.returns == "standardised" or self.normalise_advantages
 
 
 class Losses(NamedTuple):

@@ -94,7 +94,7 @@ class Rollout:
         The episode has the data type of the parameters, except for rewards (float32), trials and
         actions (int64).
         """
-        weights = self._agent.weights(parameters)
+        weights = self._agent.layout.weights(parameters)
         task, carry = self._task, self._agent.config.carry_state
         chunk_size = 1 if carry or task.timeout else task.num_trials  # trials played in parallel
         # Whether the next trial is blank, (R, 1); stays False without timeouts.

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE, Agent
+from pwm.core.agent import Agent
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
-from pwm.core.losses import NORMALISER, Balance, LossConfig
+from pwm.core.loss_config import Balance, LossConfig
+from pwm.core.losses import NORMALISER
+from pwm.core.parameters import GATES, NUM_OUTPUTS, VALUE
 from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table
 from pwm.fused import kernel, layout
@@ -51,7 +53,7 @@ class FusedEngine:
         agent = Agent(config.agent, config.task.num_stimuli)
         self.parameters = initial_parameters(runs)
         self.task = task_tables(config)
-        self.rule = update_rule(config, config.loss, agent.trunk_size)
+        self.rule = update_rule(config, config.loss, agent.layout.trunk_size)
         self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
         average_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
@@ -226,7 +228,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     steps, nodes = config.num_steps, len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)  # row 0 is the zero state
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
-    trunks, units, stimuli = agent.config.num_trunks, agent.padded_size, config.num_stimuli
+    trunks, units, stimuli = agent.config.num_trunks, agent.layout.padded_size, config.num_stimuli
     gates = NUM_GATES * units
     # The products in `pwm.fused.products` need these multiples.
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0

@@ -7,10 +7,10 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pwm.core import agent, losses
+from pwm.core import losses, parameters
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import METRICS
-from pwm.core.losses import Balance
+from pwm.core.loss_config import Balance
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
 from pwm.page import streams
@@ -27,11 +27,11 @@ def about() -> dict[str, Any]:
         "stimulus_sets": dict(STIMULUS_SETS),
         "constants": {
             "actions": [action.name.lower() for action in Action],
-            "gates": agent.NUM_GATES,
-            "outputs": agent.NUM_OUTPUTS,
-            "value": agent.VALUE,
-            "row_multiple": agent.ROW_MULTIPLE,
-            "unit_multiple": agent.UNIT_MULTIPLE,
+            "gates": parameters.NUM_GATES,
+            "outputs": parameters.NUM_OUTPUTS,
+            "value": parameters.VALUE,
+            "row_multiple": parameters.ROW_MULTIPLE,
+            "unit_multiple": parameters.UNIT_MULTIPLE,
             "lanes": vectors.LANES,
             "pool": streams.POOL,
             "metrics": METRICS,

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pwm.core.agent import NUM_GATES
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
+from pwm.core.parameters import NUM_GATES
 from pwm.runs.fields import flat
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied

@@ -67,8 +67,8 @@ class SavedRun:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Agent.named`."""
-        return self._agent.named(self._parameters)
+        """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Layout.named`."""
+        return self._agent.layout.named(self._parameters)
 
     def play(self, seed: int = 0) -> Episode:
         """Plays one episode with the trained parameters; nothing is trained.

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pwm.core.config import TrainConfig
 from pwm.core.episode import Scales
-from pwm.core.losses import Balance, Returns
+from pwm.core.loss_config import Balance, Returns
 from pwm.training.tracking import Tracked, standard_deviation
 
 

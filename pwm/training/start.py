@@ -18,8 +18,8 @@ def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     """Initial parameters, [R, P] on the CPU, of runs of one task and agent; see `critic_start`."""
     config = runs[0]
     agent = Agent(config.agent, config.task.num_stimuli)
-    parameters = agent.initial_parameters([run.seed for run in runs])
-    _, bias = agent.value_head(parameters)
+    parameters = agent.layout.initial_parameters([run.seed for run in runs])
+    _, bias = agent.layout.value_head(parameters)
     bias += torch.tensor([critic_start(run) for run in runs])  # `bias` is a view of `parameters`
     return parameters
 

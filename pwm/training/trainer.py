@@ -18,7 +18,7 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import Draws, DrawSource
 from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, trial_states
 from pwm.training.update import one_thread
@@ -174,14 +174,14 @@ class Trainer:
             for loss, weights in self.parts():
                 # The trajectory is the same for all parts.
                 gradient, trajectory = self.engine.differentiate(episode, loss, weights)
-                gradients.append(gradient[:, : self._agent.trunk_size])
+                gradients.append(gradient[:, : self._agent.layout.trunk_size])
             gradient_probe.add(gradients, trajectory)
             if not self._probes_at_window_ends:
                 agent_probe.add(trajectory, episode.trials.numpy())
         gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
         if self._probes_at_window_ends:
             return gradient_diagnostics
-        value_weights, _ = self._agent.value_head(self.parameters.detach().cpu())
+        value_weights, _ = self._agent.layout.value_head(self.parameters.detach().cpu())
         agent_diagnostics = agent_probe.diagnostics(value_weights.numpy())
         return np.concatenate([gradient_diagnostics, agent_diagnostics])
 

@@ -18,7 +18,8 @@ from torch import Tensor
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
 from pwm.core.episode import Scales, episode_metrics, play_episode
-from pwm.core.losses import LossConfig, Losses
+from pwm.core.loss_config import LossConfig
+from pwm.core.losses import Losses
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
@@ -50,7 +51,7 @@ class TorchEngine:
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(device)
         # Learning rate of each parameter, (R, P); the trunk's parameters are the first.
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
-        rates[:, : self._agent.trunk_size] *= config.trunk_rate
+        rates[:, : self._agent.layout.trunk_size] *= config.trunk_rate
         num_gradients = num_states(config.loss.balance)
         self._optimiser = Optimiser(self.parameters, rates, config, num_gradients)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
@@ -121,7 +122,7 @@ class TorchEngine:
         if loss.balance == "uncertainty":
             learn_log_variance(self._tracked, _mean(value_losses), self._learning_rates, config)
         elif loss.balance == "popart":
-            weight, bias = self._agent.value_head(self.parameters.detach())
+            weight, bias = self._agent.layout.value_head(self.parameters.detach())
             keep_outputs(weight, bias, scales, self._scales())
         return metrics
 
@@ -151,7 +152,7 @@ class TorchEngine:
         result = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
             policy, critic = result
-            result = combine(loss.balance, policy, critic, self._agent.trunk_size)
+            result = combine(loss.balance, policy, critic, self._agent.layout.trunk_size)
         if loss.clip_gradient:
             result = tuple(clipped(gradient, loss.clip_gradient) for gradient in result)
         self._optimiser.step(*result)

@@ -25,11 +25,12 @@ from pwm.analysis.climb import (
 )
 from pwm.analysis.targets import Targets
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.core.agent import VALUE, Agent, AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
+from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table
 from pwm.engines import make_trainer
@@ -61,13 +62,13 @@ def test_the_variance_of_the_score_by_enumeration() -> None:
 def test_hidden_states_are_those_of_the_agent() -> None:
     config = AgentConfig(hidden_size=8)  # no padding, so that `named` gives views
     agent, task = Agent(config, 5), TaskConfig(trial_length=4, episode_length=4)
-    parameters = agent.initial_parameters([0]) * 0
-    named = agent.named(parameters)
+    parameters = agent.layout.initial_parameters([0]) * 0
+    named = agent.layout.named(parameters)
     named["head_weight"][..., 0, VALUE] = 1.0  # the value is the first unit
     for name in named.keys() - {"head_weight", "head_bias"}:
         named[name].add_(0.2)
     observations = torch.from_numpy(observation_table(task))[None, :1]
-    outputs, _ = agent.unroll(agent.weights(parameters), observations, None)
+    outputs, _ = agent.unroll(agent.layout.weights(parameters), observations, None)
     expected = hidden_states(0.2, 8, 4)
     assert outputs.values.flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
@@ -80,7 +81,7 @@ def test_the_share_is_measured_before_training() -> None:
     trainer = make_trainer(runs, "torch")
     agent = Agent(runs[0].agent, task.num_stimuli)
     with torch.no_grad():
-        agent.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += 1.0
+        agent.layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += 1.0
     diagnostics = trainer.probe(DrawSource(task, seeds).next(16))
     measured = float(np.median(diagnostics[1] / diagnostics[0]))
     expected = critic_share(Setting(steps=15, critic_weight=weight))
@@ -200,7 +201,7 @@ def test_training_climbs_as_the_law_says(
     ]  # fmt: skip
     trainer = make_trainer(runs)
     agent = Agent(runs[0].agent, task.num_stimuli)
-    agent.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += start
+    agent.layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += start
     trainer.advance(100)
     trials, noise = DrawSource(task, range(6)).next(1)
     with torch.no_grad():

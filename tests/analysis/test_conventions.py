@@ -20,7 +20,8 @@ from pwm.analysis.conventions import (
 )
 from pwm.core.errors import InputError
 from pwm.core.leak import leak_temperature
-from pwm.core.losses import LossConfig, episode_losses
+from pwm.core.loss_config import LossConfig
+from pwm.core.losses import episode_losses
 from tests.libraries.batch import SPREADS, expected, make_batch, measured_factors
 from tests.libraries.installed import FRAMEWORKS
 from tests.libraries.page import PAGE, page, results

@@ -16,7 +16,8 @@ from torch import Tensor
 from pwm.analysis.fixed_points import fixed_point_values, huber_bias
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
-from pwm.core.losses import Baseline, LossConfig, episode_losses
+from pwm.core.loss_config import Baseline, LossConfig
+from pwm.core.losses import episode_losses
 from pwm.core.returns import bootstrapped_returns
 from pwm.core.task import TaskConfig
 

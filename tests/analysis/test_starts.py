@@ -17,7 +17,7 @@ from pwm.analysis.starts import (
 )
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from tests.claims.worlds import MadeUp, World
 

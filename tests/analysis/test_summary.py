@@ -12,7 +12,7 @@ import pytest
 from pwm.analysis.summary import predicted_bias, summary
 from pwm.core.config import TrainConfig
 from pwm.core.history import DIAGNOSTICS, METRICS, History
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from tests.support.histories import made_up
 

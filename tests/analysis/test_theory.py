@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pwm.analysis.theory import advantage_log_prob, mean_return, noise_weight, slowdown, value_floor
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
-from pwm.core.losses import Baseline, LossConfig, Reduction, episode_losses
+from pwm.core.loss_config import Baseline, LossConfig, Reduction
+from pwm.core.losses import episode_losses
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
@@ -297,7 +298,7 @@ def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
 ) -> None:
     task = TaskConfig(episode_length=12)
     agent = Agent(AgentConfig(hidden_size=5, carry_state=carry_state), task.num_stimuli)
-    parameters = agent.initial_parameters([0, 1]).double().requires_grad_()
+    parameters = agent.layout.initial_parameters([0, 1]).double().requires_grad_()
     trials, noise = DrawSource(task, [0, 1]).next(1)
     episode = Rollout(task, agent).play(parameters, Draws(trials[0], noise[0]))
     returns = discounted_returns(episode.rewards.flatten(1).double(), discount=1.0)

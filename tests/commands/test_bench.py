@@ -40,7 +40,7 @@ RUN = TrainConfig(task=TaskConfig(episode_length=15), num_episodes=5, log_every=
 def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
     """A plain loop that starts from the parameters of a population of one."""
     loop = PlainLoop(trainer.runs[0])
-    names = Agent(RUN.agent, RUN.task.num_stimuli).named(trainer.parameters.detach())
+    names = Agent(RUN.agent, RUN.task.num_stimuli).layout.named(trainer.parameters.detach())
     for name, tensors in layers_of(loop).by_name().items():
         parts = names[name][0, 0].T.split_with_sizes([len(tensor) for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -90,7 +90,7 @@ def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
         assert entropy == pytest.approx(history.entropy[0, number], rel=1e-4)
 
         # The same update: the next episode starts from the same parameters.
-        names = agent.named(trainer.parameters.detach())
+        names = agent.layout.named(trainer.parameters.detach())
         for name, tensors in layers_of(loop).by_name().items():
             flat = torch.cat([tensor.detach().view(len(tensor), -1) for tensor in tensors]).T
             torch.testing.assert_close(flat, names[name][0, 0], rtol=1e-3, atol=1e-4)

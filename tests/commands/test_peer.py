@@ -33,7 +33,7 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
     run = TrainConfig(task=task, critic_weight=5.0)
     agent = Agent(run.agent, task.num_stimuli)
     # Three times the usual weights, so that outputs differ much between states.
-    parameters = (3 * agent.initial_parameters((7,))).requires_grad_()
+    parameters = (3 * agent.layout.initial_parameters((7,))).requires_grad_()
     trials, noise = (draws[0] for draws in DrawSource(task, (7,)).next(1))
     episode = Rollout(task, agent).play(parameters, Draws(trials, noise))
     returns = discounted_returns(episode.rewards.flatten(1), 1.0)
@@ -48,7 +48,8 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
     ).total
     (by_parameters,) = torch.autograd.grad(expected.sum(), parameters)
 
-    named = {name: part[0, 0].numpy() for name, part in agent.named(parameters.detach()).items()}
+    parts = agent.layout.named(parameters.detach())
+    named = {name: part[0, 0].numpy() for name, part in parts.items()}
     weights = {
         "input": named["input_weight"],
         "recurrent": named["recurrent_weight"],
@@ -60,7 +61,7 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
     (total, rewarded), gradients = loss(weights, trials[0].numpy(), noise[0].numpy())
     assert rewarded == pytest.approx(episode.rewarded.mean().item())
     assert total == pytest.approx(expected.item(), rel=1e-5)
-    by_name = {name: part[0, 0].numpy() for name, part in agent.named(by_parameters).items()}
+    by_name = {name: part[0, 0].numpy() for name, part in agent.layout.named(by_parameters).items()}
     for name, stored in [
         ("input", "input_weight"),
         ("recurrent", "recurrent_weight"),

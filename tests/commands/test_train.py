@@ -29,7 +29,7 @@ from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
-from pwm.core.losses import Balance
+from pwm.core.loss_config import Balance
 from pwm.core.task import TaskConfig
 from pwm.io.cli import parse
 from pwm.io.files import make_folder, read_history

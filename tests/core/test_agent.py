@@ -8,15 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
-from torch import Tensor, nn
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig, observation_table, reward_table
-from pwm.engines import EngineName, make_trainer
+from pwm.engines import make_trainer
 from tests.oracles.plain_agent import PlainAgent
 
 Array = NDArray[np.float64]
@@ -51,11 +49,11 @@ def test_outputs_agree_with_the_equations_of_the_lstm(
 ) -> None:
     replicas, trials, _, num_stimuli = sizes
     agent = Agent(config, num_stimuli)
-    parameters = 3 * agent.initial_parameters(range(seed, seed + replicas)).double()
+    parameters = 3 * agent.layout.initial_parameters(range(seed, seed + replicas)).double()
     observations = np.random.default_rng(seed).normal(size=sizes)
-    weights = agent.weights(parameters)
+    weights = agent.layout.weights(parameters)
     outputs, _ = agent.unroll(weights, torch.from_numpy(observations), None)
-    named = {name: part.numpy() for name, part in agent.named(parameters).items()}
+    named = {name: part.numpy() for name, part in agent.layout.named(parameters).items()}
     for replica in range(replicas):
         trunks = [
             {name: part[replica, trunk] for name, part in named.items()}
@@ -73,7 +71,7 @@ def test_outputs_agree_with_the_equations_of_the_lstm(
 
 def test_unrolling_a_trial_in_two_parts_changes_nothing() -> None:
     agent = Agent(AgentConfig(hidden_size=5, separate_trunks=True), num_stimuli=2)
-    weights = agent.weights(agent.initial_parameters([0, 1]).double())
+    weights = agent.layout.weights(agent.layout.initial_parameters([0, 1]).double())
     generator = torch.Generator().manual_seed(0)
     observations = torch.randn(2, 3, 6, 2, generator=generator, dtype=torch.float64)
     whole, _ = agent.unroll(weights, observations, None)
@@ -81,85 +79,6 @@ def test_unrolling_a_trial_in_two_parts_changes_nothing() -> None:
     second, _ = agent.unroll(weights, observations[:, :, 2:], state)
     torch.testing.assert_close(torch.cat([first.logits, second.logits], dim=2), whole.logits)
     torch.testing.assert_close(torch.cat([first.values, second.values], dim=2), whole.values)
-
-
-def padding(agent: Agent, num_columns: int) -> Tensor:
-    """Mask of the columns that hold no parameter."""
-    indices = agent.named(torch.arange(num_columns).view(1, -1))
-    is_padding = torch.ones(num_columns, dtype=torch.bool)
-    for part in indices.values():
-        is_padding[part.flatten()] = False
-    return is_padding
-
-
-@pytest.mark.parametrize("hidden_size", [1, 8, 13, 24])
-@pytest.mark.parametrize("separate_trunks", [False, True])
-def test_every_column_is_one_parameter_or_zero_padding(
-    hidden_size: int, separate_trunks: bool
-) -> None:
-    agent = Agent(
-        AgentConfig(hidden_size=hidden_size, separate_trunks=separate_trunks), num_stimuli=5
-    )
-    parameters = agent.initial_parameters([0])
-    is_padding = padding(agent, parameters.shape[1])
-    lstm, heads = nn.LSTM(5, hidden_size), nn.Linear(hidden_size, 4)
-    in_torch = sum(part.numel() for module in (lstm, heads) for part in module.parameters())
-    assert int((~is_padding).sum()) == (2 if separate_trunks else 1) * in_torch
-    assert torch.equal(parameters[0] == 0, is_padding)
-
-
-@pytest.mark.parametrize("carry_state", [False, True])
-def test_padding_stays_zero_during_training(carry_state: bool, engine: EngineName) -> None:
-    agent_config = AgentConfig(hidden_size=5, carry_state=carry_state, separate_trunks=True)
-    config = TrainConfig(task=TaskConfig(episode_length=12), agent=agent_config, num_episodes=30)
-    trainer = make_trainer([config], engine)
-    before = trainer.parameters.detach().clone()
-    trainer.advance(30)
-    is_padding = padding(Agent(agent_config, num_stimuli=5), before.shape[1])
-    assert (trainer.parameters[:, is_padding] == 0).all()
-    assert (trainer.parameters != before).any()
-
-
-@pytest.mark.parametrize("hidden_size", [3, 24])
-def test_initial_parameters_have_the_distribution_of_pytorch(hidden_size: int) -> None:
-    num_stimuli, seeds = 5, range(60)
-    agent = Agent(AgentConfig(hidden_size=hidden_size, separate_trunks=True), num_stimuli)
-    named = agent.named(agent.initial_parameters(seeds))
-    bound = hidden_size**-0.5
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        lstms = [nn.LSTM(num_stimuli, hidden_size) for _ in seeds]
-        heads = [nn.Linear(hidden_size, 4) for _ in seeds]
-    in_torch: dict[str, list[Tensor]] = {
-        "input_weight": [lstm.get_parameter("weight_ih_l0") for lstm in lstms],
-        "recurrent_weight": [lstm.get_parameter("weight_hh_l0") for lstm in lstms],
-        "input_bias": [lstm.get_parameter("bias_ih_l0") for lstm in lstms],
-        "recurrent_bias": [lstm.get_parameter("bias_hh_l0") for lstm in lstms],
-        "head_weight": [head.weight for head in heads],
-        "head_bias": [head.bias for head in heads],
-    }
-    assert named.keys() == in_torch.keys()
-    for name, parts in in_torch.items():
-        expected = torch.stack(parts).detach().flatten()
-        for trunk in named[name].unbind(dim=1):
-            drawn = trunk.flatten()
-            assert drawn.abs().max() <= bound
-            assert stats.kstest(drawn, stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
-            assert stats.ks_2samp(drawn, expected).pvalue > 1e-3
-
-
-def test_initial_parameters_depend_only_on_the_seed() -> None:
-    agent = Agent(AgentConfig(), num_stimuli=5)
-    together = agent.initial_parameters([7, 8, 7])
-    assert torch.equal(together[0], together[2])
-    assert not (together[0] == together[1])[together[0] != 0].any()
-    assert torch.equal(agent.initial_parameters([8])[0], together[1])
-
-
-def test_separate_trunks_start_from_different_parameters() -> None:
-    agent = Agent(AgentConfig(separate_trunks=True), num_stimuli=5)
-    for part in agent.named(agent.initial_parameters([0])).values():
-        assert not (part[:, 0] == part[:, 1]).any()
 
 
 @pytest.mark.parametrize("hidden_size", [0, -1, 24.0, True])
@@ -210,11 +129,11 @@ def test_training_agrees_with_pytorchs_own_modules(
     )
     trainer = make_trainer([config], "torch")
     agent = Agent(config.agent, config.task.num_stimuli)
-    before = agent.named(trainer.parameters.detach().clone())
+    before = agent.layout.named(trainer.parameters.detach().clone())
     plain = PlainAgent(before, replica=0)
     train_plainly(config, plain, updates)
     trainer.advance(updates)
-    after = agent.named(trainer.parameters.detach())
+    after = agent.layout.named(trainer.parameters.detach())
     for name, expected in plain.named().items():
         # RMSprop turns a rounding error in a gradient near zero into an error of its sign, so
         # errors of 1e-16 grow to 1e-9 here; the parameters themselves move by 0.2 and more.

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from pwm.core.agent import GATES, Agent, AgentConfig, Outputs, State, Weights
-from pwm.core.losses import LossConfig, episode_losses, policy_loss
+from pwm.core.agent import Agent, AgentConfig, Outputs, State
+from pwm.core.loss_config import LossConfig
+from pwm.core.losses import episode_losses, policy_loss
+from pwm.core.parameters import GATES, Weights
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
@@ -65,7 +67,7 @@ def play(setting: Setting, seeds: tuple[int, ...] = (0, 1)) -> Played:
     """The first episode of a population in double precision."""
     task = setting.task
     agent = Agent(setting.agent, task.num_stimuli)
-    parameters = agent.initial_parameters(seeds).double().requires_grad_()
+    parameters = agent.layout.initial_parameters(seeds).double().requires_grad_()
     draws = first_draws(task, seeds)
     rollout = Rollout(task, agent)
     return Played(agent, rollout, parameters, draws, rollout.play(parameters, draws))
@@ -100,7 +102,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
                     seen = episode.observations[replica, start : trial + 1].flatten(0, 1)
                     seen = seen[: len(seen) - steps + step + 1]  # (steps since the reset, S)
                     expected = parameters_behind(agent, field, seen)
-                    for name, part in agent.named(gradient).items():
+                    for name, part in agent.layout.named(gradient).items():
                         assert torch.equal(part[replica] != 0, expected[name]), (
                             f"{field} of replica {replica}, trial {trial}, step {step}: {name}"
                         )
@@ -109,7 +111,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
 
 
 def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tensor]:
-    """Masks of the parameters that an output can depend on, shaped as in `Agent.named`.
+    """Masks of the parameters that an output can depend on, shaped as in `Layout.named`.
 
     Args:
         agent: the architecture.
@@ -223,7 +225,7 @@ def test_an_episode_and_its_gradients_agree_with_a_direct_unroll(
     ]
     outputs = [getattr(episode, field) for field in FIELDS]
     (gradient,) = torch.autograd.grad(outputs, parameters, factors)
-    named, gradients = agent.named(parameters), agent.named(gradient)
+    named, gradients = agent.layout.named(parameters), agent.layout.named(gradient)
 
     letters = STIMULUS_SETS[task.stimulus_set]
     for replica in range(2):
@@ -278,7 +280,7 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
     draws = draws._replace(noise=midway_noise(episode))
     # Changing the padding would change the function, so only the rest is varied.
     indices = torch.arange(parameters.numel()).view(1, -1)
-    varied = torch.cat([part.flatten() for part in agent.named(indices).values()])
+    varied = torch.cat([part.flatten() for part in agent.layout.named(indices).values()])
 
     def outputs(vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parameters = torch.zeros(indices.numel(), dtype=torch.float64).index_put((varied,), vector)
@@ -312,7 +314,7 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
 def test_actions_follow_the_policy(engine: EngineName) -> None:
     task = TaskConfig(stimulus_set="pwm0", trial_length=3, episode_length=3 * 8000)
     agent = Agent(AgentConfig(), task.num_stimuli)
-    parameters = 4 * agent.initial_parameters([0])  # far from uniform
+    parameters = 4 * agent.layout.initial_parameters([0])  # far from uniform
     episode = play_by(engine, task, agent.config, parameters, first_draws(task, (0,)))
     for pair in range(task.num_pairs):
         trials = episode.trials[0] == pair
@@ -328,8 +330,8 @@ def play_with_logits(engine: EngineName, logits: Tensor, noise: float) -> Episod
     """One trial of two steps for each row of logits [R, 3], under the same noise."""
     task = TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=2)
     agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
-    parameters = torch.zeros_like(agent.initial_parameters(range(len(logits))))
-    agent.named(parameters)["head_bias"][:, 0, 0, :3] = logits
+    parameters = torch.zeros_like(agent.layout.initial_parameters(range(len(logits))))
+    agent.layout.named(parameters)["head_bias"][:, 0, 0, :3] = logits
     trials = torch.zeros((len(logits), 1), dtype=torch.int64)
     draws = Draws(trials, torch.full((len(logits), 1, 2), noise))
     return play_by(engine, task, agent.config, parameters, draws)

@@ -36,7 +36,7 @@ def play_actions(
     Zero parameters make the policy uniform; the noise is in the middle of each action's third.
     """
     config = AgentConfig(hidden_size=1)
-    parameters = Agent(config, task.num_stimuli).initial_parameters(range(len(trials)))
+    parameters = Agent(config, task.num_stimuli).layout.initial_parameters(range(len(trials)))
     draws = Draws(trials, (actions + 0.5) / 3)
     return play_by(engine, task, config, torch.zeros_like(parameters), draws)
 

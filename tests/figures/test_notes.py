@@ -15,7 +15,7 @@ from matplotlib.text import Annotation
 from pwm.analysis.outcomes import Outcomes
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.figures.notes import PANELS, Row, every_seed, mean_of_few_seeds, notes_figure, seeds_figure

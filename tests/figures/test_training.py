@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.figures.training import training_curves, training_figure
 from tests.support.histories import made_up

@@ -14,10 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.core.agent import VALUE, Agent, AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import METRICS, History
-from pwm.core.losses import Balance, LossConfig, Returns, episode_losses
+from pwm.core.loss_config import Balance, LossConfig, Returns
+from pwm.core.losses import episode_losses
+from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
@@ -101,11 +103,11 @@ def reference(
         for part in (alone, weight * losses.value)
     ]
     if loss.balance in ("equal", "pcgrad"):  # a tiny gradient's direction is mere rounding
-        least = min(float(part[:, : agent.trunk_size].norm()) for part in parts)
+        least = min(float(part[:, : agent.layout.trunk_size].norm()) for part in parts)
         assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
     combined: tuple[torch.Tensor, ...] = (parts[0] + parts[1],)
     if loss.balance in COMBINATIONS:
-        combined = combine(loss.balance, parts[0], parts[1], agent.trunk_size)
+        combined = combine(loss.balance, parts[0], parts[1], agent.layout.trunk_size)
     if loss.clip_gradient:
         combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
     raises = loss.optimism * entropies.detach()

@@ -27,7 +27,7 @@ class Trunk(nn.Module):
         self.value_head = nn.Linear(hidden_size, 1, dtype=dtype)
 
     def by_name(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by the name of the tensor in `Agent.named` that joins them."""
+        """Parameters by the name of the tensor in `Layout.named` that joins them."""
         names = {
             "input_weight": ["lstm.weight_ih_l0"],
             "recurrent_weight": ["lstm.weight_hh_l0"],
@@ -43,7 +43,7 @@ class PlainAgent(nn.Module):
     """One replica; the policy is read from its first trunk, the value from its last.
 
     Args:
-        named: a population's parameters, as `Agent.named` returns them.
+        named: a population's parameters, as `Layout.named` returns them.
         replica: row of the replica.
     """
 
@@ -61,7 +61,7 @@ class PlainAgent(nn.Module):
                     tensor.data.copy_(part.reshape(tensor.shape))
 
     def named(self, *, gradients: bool = False) -> dict[str, Tensor]:
-        """Parameters or their gradients, in the layout of one replica in `Agent.named`."""
+        """Parameters or their gradients, in the layout of one replica in `Layout.named`."""
 
         def read(parameter: nn.Parameter) -> Tensor:
             """The parameter or its gradient, zero where it has none."""

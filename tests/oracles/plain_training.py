@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 from torchjd.aggregation import PCGrad
 
-from pwm.core.agent import VALUE, Agent
+from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
+from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, Rollout
 from tests.oracles.plain_returns import moments, returns_of
 
@@ -146,7 +147,7 @@ class PlainTraining:
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
         """Takes an optimiser step on the policy loss and the weighted value loss."""
-        rule, trunk = self.run.loss.balance, slice(self._agent.trunk_size)
+        rule, trunk = self.run.loss.balance, slice(self._agent.layout.trunk_size)
         (by_policy,) = torch.autograd.grad(policy, self.parameters, retain_graph=True)
         (by_critic,) = torch.autograd.grad(critic, self.parameters, retain_graph=True)
         before = self.parameters.detach().clone()
@@ -197,7 +198,7 @@ class PlainTraining:
     def _keep_outputs(self, centre: float, spread: float) -> None:
         """Rescales the value head so that new centre + new spread * v' = centre + spread * v."""
         new_centre, new_spread = self._standard()
-        named = self._agent.named(self.parameters.detach())  # views
+        named = self._agent.layout.named(self.parameters.detach())  # views
         named["head_weight"][0, -1, :, VALUE] *= spread / new_spread
         bias = named["head_bias"][0, -1, :, VALUE]
         bias.copy_((centre + spread * bias - new_centre) / new_spread)

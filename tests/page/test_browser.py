@@ -15,7 +15,7 @@ import pytest
 from pwm.analysis.estimates import success_rate
 from pwm.analysis.sampling import most_wrong
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.page.content import Runs
 from tests.page.node import PAGE

@@ -12,7 +12,7 @@ import numpy as np
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.tools import check_logs
 from pwm.tools.logs import FEWEST
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.fields import flat, identity, replaced, restored

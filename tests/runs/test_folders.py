@@ -14,7 +14,7 @@ import pytest
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.folders import CONFIG, STATE_FILE, folder_name, reserved, save_configs
 from pwm.runs.locks import LOCK

@@ -16,7 +16,7 @@ from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
@@ -56,7 +56,7 @@ def test_a_run_is_loaded_as_it_was_trained(tmp_path: Path, engine: EngineName) -
     assert run.history.episode.tolist() == [3, 6, 7]
     assert same(run.history, trainer.history())
     agent = Agent(RUN.agent, RUN.task.num_stimuli)
-    named = agent.named(trainer.parameters.detach())
+    named = agent.layout.named(trainer.parameters.detach())
     assert run.parameters.keys() == named.keys()
     assert all(torch.equal(run.parameters[name], named[name]) for name in named)
 

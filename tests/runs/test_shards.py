@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.io.files import write_history
 from pwm.runs import shards as planning

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import VALUE, Agent, AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
+from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig, observation_table
 from pwm.engines import EngineName

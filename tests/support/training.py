@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pwm.core.agent import AgentConfig
 from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import Balance, Baseline, LossConfig, Returns, ValueLoss
+from pwm.core.loss_config import Balance, Baseline, LossConfig, Returns, ValueLoss
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.trainer import Trainer

@@ -19,7 +19,7 @@ import numpy as np
 
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.training.trainer import Trainer
 from tests.support.training import trained

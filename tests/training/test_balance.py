@@ -18,7 +18,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.episode import Scales
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS
-from pwm.core.losses import Balance, LossConfig, Returns
+from pwm.core.loss_config import Balance, LossConfig, Returns
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
@@ -274,15 +274,16 @@ def test_popart_keeps_outputs_in_training(engine: EngineName, separate_trunks: b
         _, trajectory = trainer.engine.differentiate(draws, run.loss, weights)
         np.testing.assert_allclose(trajectory.values, start.values, atol=1e-6)
         assert np.array_equal(trajectory.log_probs, start.log_probs)
-    head = Agent(agent, run.task.num_stimuli).value_head(trainer.parameters.detach())[1]
-    assert (head - Agent(agent, run.task.num_stimuli).value_head(before)[1]).abs().item() > 0.1
+    layout = Agent(agent, run.task.num_stimuli).layout
+    (_, bias), (_, first) = map(layout.value_head, (trainer.parameters.detach(), before))
+    assert (bias - first).abs().item() > 0.1
 
 
 def after_one_update(run: TrainConfig, engine: EngineName) -> tuple[Tensor, Tensor]:
     """Parameters of the trunk and of the heads after one update."""
     trainer = make_trainer([run], engine)
     trainer.advance(1)
-    size = Agent(run.agent, run.task.num_stimuli).trunk_size
+    size = Agent(run.agent, run.task.num_stimuli).layout.trunk_size
     parameters = trainer.parameters.detach()[0]
     return parameters[:size], parameters[size:]
 

@@ -11,10 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import VALUE, Agent, AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
-from pwm.core.losses import Baseline, LossConfig, Reduction
+from pwm.core.loss_config import Baseline, LossConfig, Reduction
+from pwm.core.parameters import VALUE
 from pwm.core.returns import bootstrapped_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table
@@ -61,7 +62,7 @@ def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
         )
         gradients = (torch.autograd.grad(part, parameters, retain_graph=True) for part in parts)
         found.append(
-            [gradient[0, : agent.trunk_size].double().numpy() for (gradient,) in gradients]
+            [gradient[0, : agent.layout.trunk_size].double().numpy() for (gradient,) in gradients]
         )
     return found
 
@@ -389,7 +390,7 @@ def test_the_distance_is_the_gradient_of_the_heads_bias(
     for each in zip(draws.trials, draws.noise, strict=True):
         gradient, _ = trainer.engine.differentiate(Draws(*each), run.loss, weights)
         agent = Agent(run.agent, run.task.num_stimuli)
-        named = agent.named(torch.from_numpy(gradient))
+        named = agent.layout.named(torch.from_numpy(gradient))
         of_bias.append(float(named["head_bias"][0, -1, 0, VALUE]))
     found = dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws)[:, 0], strict=True))
     critic = 0.5 if run.loss.balance == "uncertainty" else 1.0  # the value loss's initial factor

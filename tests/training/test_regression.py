@@ -24,7 +24,8 @@ from torch import Tensor
 from pwm.core import losses
 from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.losses import Baseline, LossConfig, Reduction, policy_loss
+from pwm.core.loss_config import Baseline, LossConfig, Reduction
+from pwm.core.losses import policy_loss
 from pwm.core.task import TaskConfig
 from tests.support.training import history_of
 

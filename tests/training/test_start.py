@@ -10,11 +10,12 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from pwm.core.agent import VALUE, Agent, AgentConfig
+from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias
-from pwm.core.losses import Balance, LossConfig, Returns
+from pwm.core.loss_config import Balance, LossConfig, Returns
+from pwm.core.parameters import VALUE
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
 from pwm.training.start import critic_start, guessing_return, initial_parameters
@@ -31,18 +32,18 @@ def test_a_number_is_added_to_the_value_heads_bias_alone(
     config = replace(RUN, agent=AgentConfig(hidden_size=5, separate_trunks=separate_trunks))
     runs = tuple(replace(config, critic_start=start, seed=seed) for seed in (0, 1))
     agent = Agent(config.agent, config.task.num_stimuli)
-    drawn = agent.initial_parameters([0, 1])
+    drawn = agent.layout.initial_parameters([0, 1])
     parameters = make_trainer(runs, engine).parameters.detach()
-    expected = agent.named(drawn.clone())
+    expected = agent.layout.named(drawn.clone())
     expected["head_bias"][:, -1, :, VALUE] += start
-    for name, part in agent.named(parameters).items():
+    for name, part in agent.layout.named(parameters).items():
         assert torch.equal(part, expected[name]), name
     assert ((parameters != drawn).sum(dim=1) == (start != 0)).all()
 
 
 def test_the_default_changes_no_bit_of_published_runs() -> None:
     assert RUN.critic_start == 0
-    drawn = Agent(RUN.agent, RUN.task.num_stimuli).initial_parameters([3])
+    drawn = Agent(RUN.agent, RUN.task.num_stimuli).layout.initial_parameters([3])
     start = initial_parameters([replace(RUN, seed=3)])
     assert start.numpy().tobytes() == drawn.numpy().tobytes()
 
@@ -97,7 +98,7 @@ def test_at_the_fixed_point_each_replica_has_its_own_start(engine: EngineName) -
     together = make_trainer(runs, engine).parameters.detach()
     for replica, run in enumerate(runs):
         assert torch.equal(together[replica], make_trainer([run], engine).parameters.detach()[0])
-    starts = Agent(RUN.agent, RUN.task.num_stimuli).value_head(together)[1]
+    starts = Agent(RUN.agent, RUN.task.num_stimuli).layout.value_head(together)[1]
     differences = (starts[:2] - starts[1:]).tolist()
     expected = [critic_start(one) - critic_start(other) for one, other in pairwise(runs)]
     assert differences == pytest.approx(expected, rel=1e-5)

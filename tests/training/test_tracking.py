@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
-from pwm.core.losses import Baseline, LossConfig, Returns
+from pwm.core.loss_config import Baseline, LossConfig, Returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer

@@ -17,7 +17,7 @@ from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.history import METRICS, History
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.engines import EngineName, make_trainer
