@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from pwm.analysis.estimates import Estimate, rate_difference
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rules import Comparison
 
-Verdict = Literal["right", "wrong"]
 SHARING = ("1", "10", "100", "per-loss", "equal", "pcgrad", "uncertainty", "return-scale")
 """Weights and rules with which the critic trains the trunk, the layers shared with the policy."""
 APART = ("stop-trunk", "separate")  # rules with which the critic trains no layer of the policy
@@ -29,11 +27,6 @@ class Prediction:
     name: str
     says: str  # the prediction, in words
     right: bool  # whether the runs confirm all parts of it
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict on the prediction: "right" or "wrong"."""
-        return "right" if self.right else "wrong"
 
 
 def judged_rules(comparison: Comparison) -> Iterator[Prediction]:

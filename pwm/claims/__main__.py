@@ -142,13 +142,12 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     if incomplete:
         num_left_out = len(all_claims) - len(computed)
         say(f"{num_left_out} claims need runs that are missing; `{command}` trains them.")
-    same = True
+    all_hold = num_holding == len(computed)
     if arguments.check:
-        same = _compare(numbers(computed), path, partial=bool(incomplete))
-    else:
-        with folder_errors("out", path, kind="file"):
-            write_json(path, numbers(computed))
-    return same and num_holding == len(computed)
+        return _compare(numbers(computed), path, partial=bool(incomplete)) and all_hold
+    with folder_errors("out", path, kind="file"):
+        write_json(path, numbers(computed))
+    return all_hold
 
 
 def _line(claim: Claim) -> str:

@@ -7,6 +7,7 @@ that were once fitted to runs are not fitted again.
 from __future__ import annotations
 
 import math
+from statistics import median
 
 from pwm.analysis.climb import SHARE
 from pwm.analysis.conventions import CONVENTIONS, convert_weight
@@ -56,7 +57,7 @@ def _task() -> dict[str, Number]:
         "setting.episode-long": number(LONG.episode_length),
         "setting.episode-short": number(SHORT.episode_length),
         "setting.episode-least": number(min(lengths)),
-        "setting.episode-middle": number(sorted(lengths)[len(lengths) // 2]),
+        "setting.episode-middle": number(median(lengths)),
         "setting.episode-most": number(max(lengths)),
         "setting.episode-hardest": number(max(EXPERIMENTS["limits"].axes["episode_length"])),
         "setting.trials-long": number(LONG.num_trials),

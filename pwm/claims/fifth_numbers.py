@@ -23,7 +23,7 @@ from pwm.claims.claim import Number, number, unrounded
 from pwm.claims.fifth import SHOWN
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
-from pwm.experiments.fifth import BATCHES
+from pwm.experiments.fifth import BATCHES, GROUPS
 from pwm.runs.fields import replaced
 
 
@@ -43,37 +43,33 @@ def _settings() -> dict[str, Number]:
     """The set's size, what counts as near, weights, seeds and other values, the leak's slowdown."""
     fifth = predictions()["fifth"]
     later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
-    entries = {
+    return {
         "setting.fifth-statements": number(len(fifth["statements"])),
         "setting.fifth-cells": number(sum(len(cells) for cells in fifth["slowdown"].values())),
         "setting.fifth-near": number(NEAR, 1),
         "setting.batch-most": number(max(BATCHES)),
-        "setting.batch-16": number(EXPERIMENTS["fifth-batch-16-60-raw"].base.episodes_per_update),
+        "setting.batch-16": number(GROUPS["batch-16"]["episodes_per_update"]),
         "setting.fifth-carried": unrounded(CARRIED_WEIGHT),  # of a row without a prediction
         "setting.later-lightest": number(min(later.axes["critic_weight"]), 2),
         "setting.seeds-later": number(len(later.axes["seed"])),
-        "theory.batch-leak": number(_batch_slowdown(weight=2.0, steps=15, batch=max(BATCHES)), 1),
+        "setting.adam-0.99": unrounded(TrainConfig.square_decay),
+        "setting.adam-0.999": unrounded(GROUPS["adam-0.999"]["square_decay"]),
+        "setting.discount-discount": unrounded(GROUPS["discount"]["discount"]),
+        "setting.gae-decay": unrounded(GROUPS["gae"]["trace_decay"]),
+        "theory.batch-leak": number(_batch_slowdown(), 1),
     }
-    for group in ("adam-0.99", "adam-0.999"):
-        light = EXPERIMENTS[f"fifth-{group}-15-light"].base
-        entries[f"setting.{group}"] = unrounded(light.square_decay)
-    discounted = EXPERIMENTS["fifth-discount-15-light"].base.loss
-    bootstrapped = EXPERIMENTS["fifth-gae-15-light"].base.loss
-    entries["setting.discount-discount"] = unrounded(discounted.discount)
-    entries["setting.gae-decay"] = unrounded(bootstrapped.trace_decay)
-    return entries
 
 
-def _batch_slowdown(weight: float, steps: int, batch: int) -> float:
-    """Slowdown caused by the leak, at a critic weight, with `batch` episodes per update.
+def _batch_slowdown() -> float:
+    """Slowdown caused by the leak at weight 2 and 15 steps, with the largest batch of episodes.
 
     RMSprop divides the mean gradient μ by the root mean square, sqrt(μ² + (1 + b²) s² / batch),
     where s is the standard deviation of one episode's gradient without the leak, and b the leak's
     bias over the return's standard deviation. The slowdown is this root over the root at b = 0:
-    sqrt(1 + b² / (1 + batch μ² / s²)). Trials have 3 steps.
+    sqrt(1 + b² / (1 + batch μ² / s²)).
     """
-    bias = noise_weight(steps, trial_length=3) / weight
-    return sqrt(1 + bias**2 / (1 + batch * SIGNAL_TO_NOISE))  # the constant is μ² / s²
+    bias = noise_weight(steps=15, trial_length=3) / 2.0
+    return sqrt(1 + bias**2 / (1 + max(BATCHES) * SIGNAL_TO_NOISE))  # the constant is μ² / s²
 
 
 def _right_ranges() -> dict[str, Number]:

@@ -17,8 +17,8 @@ from pwm.analysis.external_predictions import agent_statements, loop_statements
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Number, number
 
-WEIGHTS = ("light", "default", "heavy")  # names of the three critic weights of each agent and loop
-VF_COEFS = (0.005, 0.5, 50.0)  # the three weights of every agent, in the order of `WEIGHTS`
+VF_COEFS: Mapping[str, float] = {"light": 0.005, "default": 0.5, "heavy": 50.0}
+"""The three critic weights of every agent, by name."""
 AGENTS: Mapping[str, AgentSetting] = {
     "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
     "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),
@@ -32,7 +32,7 @@ LOOPS: Mapping[Loop, tuple[float, float, float]] = {
     "reinforce": (0.02, 0.2, 2.0),
     "a3c": (0.1, 1.0, 10.0),
 }
-"""The three weights of each loop, in its own units and in the order of `WEIGHTS`."""
+"""The three weights of each loop, in its own units and in the order of `VF_COEFS`."""
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 
@@ -42,13 +42,13 @@ def foreign_numbers() -> dict[str, Number]:
     They are the critic weights, how many seeds learned, and how many predictions were right.
     """
     entries: dict[str, Number] = {}
-    for name, weight in zip(WEIGHTS, VF_COEFS, strict=True):
+    for name, weight in VF_COEFS.items():
         entries[f"foreign.vf-coef-{name}"] = {"text": f"{weight:g}"}
         for agent, setting in AGENTS.items():
             times = agent_times()[setting._replace(vf_coef=weight)]
             entries[f"foreign.{agent}-{name}"] = _learned(times)
     for loop, weights in LOOPS.items():
-        for name, weight in zip(WEIGHTS, weights, strict=True):
+        for name, weight in zip(VF_COEFS, weights, strict=True):
             entries[f"foreign.weight-{loop}-{name}"] = {"text": f"{weight:g}"}
             for baseline in BASELINES:
                 times = loops().values(LoopSetting(loop, baseline, weight), "time")

@@ -59,12 +59,8 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
     for steps in (15, 60):
         runs = probed.at(episode_length=steps, critic_weight=1.0)
         attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
-        bias = _in_first_window(attached, "critic_bias") / sqrt(
-            _in_first_window(attached, "return_variance")
-        )
-        measured = _in_first_window(attached, "policy_norm") / _in_first_window(
-            detached, "policy_norm"
-        )
+        bias = _early(attached, "critic_bias") / sqrt(_early(attached, "return_variance"))
+        measured = _early(attached, "policy_norm") / _early(detached, "policy_norm")
         # In theory, the bias enlarges the gradient by the factor by which it slows learning.
         predicted = slowdown(bias)
         yield Claim(
@@ -78,7 +74,7 @@ def signal_claims(evidence: Evidence) -> Iterator[Claim]:
         )
 
 
-def _in_first_window(runs: Outcomes, curve: str) -> float:
+def _early(runs: Outcomes, curve: str) -> float:
     """Median over seeds of a curve, [S, windows], in its first window, of 1,000 episodes."""
     return float(np.median(runs.curve(curve)[:, 0]))
 

@@ -44,11 +44,11 @@ MOST_VALUES = 5  # of an axis with more values, only the first and the last are 
 
 def grids() -> dict[str, Number]:
     """Returns counts of runs (`compute.*`) and descriptions (`experiment.*`), by name."""
-    return dict(_counts()) | _descriptions()
+    return _counts() | _descriptions()
 
 
 @lru_cache(maxsize=1)
-def _counts() -> Mapping[str, Number]:
+def _counts() -> dict[str, Number]:
     """Numbers of experiments, runs and settings.
 
     A shard is a set of runs that are trained together. A shard that experiments share is trained

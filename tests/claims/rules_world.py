@@ -16,7 +16,6 @@ COMPARED = ("rules-", "candidates-", "brake", "limits")
 FIXED: Mapping[float, float] = {0.0: 0.4, 1.0: 0.5, 10.0: 0.87, 100.0: 0.99, 1000.0: 0.99}
 """Success by weight in a condition of difficulty 1, with centred returns."""
 RULES: Mapping[str, float] = {
-    "stop-trunk": 0.4,
     "per-loss": 0.95,
     "equal": 0.94,
     "pcgrad": 0.8,
