@@ -67,7 +67,7 @@ def _verify(store: Store) -> int:
     If a shard has only one of its two files, the missing one counts as damaged. The numbers of
     stored and unfinished shards include damaged ones.
     """
-    damaged = list(damaged_files(store))
+    damaged = damaged_files(store)
     for path in damaged:
         say(f"damaged: {path}")
     stored, unfinished = len(store.all_keys()), len(store.all_keys(UNFINISHED))

@@ -116,7 +116,7 @@ class PublishedRuns:
     @cached_property
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
-        return [run for shard in plan(self._experiment) for run in shard.runs]
+        return self._experiment.runs()
 
     def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""

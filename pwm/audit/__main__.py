@@ -112,7 +112,7 @@ def _selected(arguments: Arguments, source: Published) -> Mapping[str, NDArray[n
             ANSWERS[figure](evidence)  # `evidence.read` records the runs it reads
             return evidence.read
     # Any other figure shows all runs of the experiment with the same name.
-    names = [name for name in (arguments.experiment, figure) if name is not None]  # [] for all
+    names = [value for _, value in given]  # of one experiment, or none for all
     return {each.name: np.ones(each.num_runs, bool) for each in chosen(names, known=EXPERIMENTS)}
 
 

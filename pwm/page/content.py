@@ -25,7 +25,6 @@ from pwm.core.config import TrainConfig
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.fields import ORIGINAL, flat
-from pwm.runs.shards import plan
 
 OWN = ("critic_weight", "seed")  # fields in which the runs of a condition differ
 COLUMNS = {
@@ -70,7 +69,7 @@ def different_runs(source: Published) -> Runs:
     published = dict[TrainConfig, tuple[np.uint64, Any]]()  # digest and outcome
     for name in source.records:
         record = source.record(EXPERIMENTS[name])
-        runs = (run for shard in plan(EXPERIMENTS[name]) for run in shard.runs)
+        runs = EXPERIMENTS[name].runs()
         for run, digest, outcome in zip(runs, record.digest, record.outcome, strict=True):
             experiments.setdefault(run, []).append(name)
             published.setdefault(run, (digest, outcome))  # the same in every experiment

@@ -47,21 +47,16 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
 
     Args:
         default: a configuration of the same class, which supplies the fields missing from the data.
-            A missing field that is not `ORIGINAL` gets the default of the class instead.
         data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
-        ValueError: the data have a field that the class lacks, or an invalid value.
+        KeyError: the data have a field that the class lacks.
+        ValueError: the data have an invalid value.
     """
+    defaults = vars(default)
     values: dict[str, Any] = {}
-    for item in fields(default):
-        value = getattr(default, item.name)
-        added_later = item.name not in ORIGINAL and not is_dataclass(value)
-        values[item.name] = item.default if added_later else value
-    if unknown := data.keys() - values.keys():
-        raise ValueError("unknown fields: " + ", ".join(sorted(unknown)))
     for name, value in data.items():
-        if is_dataclass(values[name]):
-            values[name] = restored(values[name], value)
+        if is_dataclass(defaults[name]):
+            values[name] = restored(defaults[name], value)
         else:
             values[name] = tuple(value) if isinstance(value, list) else value  # JSON has no tuples
     return replace(default, **values)

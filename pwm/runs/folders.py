@@ -62,7 +62,7 @@ def files_in(folder: Path) -> set[str]:
     """Names of those `FILES` that exist in a folder; empty if the folder cannot be read."""
     try:
         return {path.name for path in folder.iterdir()} & set(FILES)
-    except OSError:  # no such folder, or it cannot be read
+    except OSError:
         return set()
 
 

@@ -68,24 +68,20 @@ def _line(store: Store, key: str, ending: str, known: Known) -> str:
     return LINE.format(short, "stored", f"{megabytes:.2f}", f"{seconds:.1f}", commit, description)
 
 
-def damaged_files(store: Store) -> Iterator[object]:
-    """Yields paths of damaged files, and of a missing history or provenance if the other exists.
-
-    Each path comes once.
-    """
-    found = set[object]()
+def damaged_files(store: Store) -> list[object]:
+    """Paths of damaged files, and of a missing history or provenance if the other exists."""
     stored = sorted({*store.all_keys(STORED), *store.all_keys(PROVENANCE)})  # by either file
     unfinished = store.all_keys(UNFINISHED)
     # `store.read` stops at a damaged history, before the provenance.
     checks = ((store.read, stored), (store.provenance, stored), (store.read_checkpoint, unfinished))
+    paths = []
     for read, keys in checks:
         for key in keys:
             try:
                 read(key)
             except FileError as error:
-                if error.value not in found:  # the path
-                    yield error.value
-                found.add(error.value)
+                paths.append(error.value)
+    return list(dict.fromkeys(paths))  # each once
 
 
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:

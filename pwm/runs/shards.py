@@ -146,8 +146,8 @@ def _member(values: Mapping[str, Any]) -> Member:
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
     """The shards of some experiments, in order; a shard that several share appears once."""
-    every = itertools.chain.from_iterable(map(plan, experiments))
-    return list({shard.key: shard for shard in every}.values())
+    by_key = {shard.key: shard for experiment in experiments for shard in plan(experiment)}
+    return list(by_key.values())
 
 
 def _sizes(setting: TrainConfig, engine: EngineName, num_runs: int) -> list[int]:

@@ -124,7 +124,7 @@ class Store:
     def put(self, shard: Shard, history: History, sessions: Sequence[Session]) -> None:
         """Stores the shard's provenance and history, then removes its checkpoint."""
         # The history comes last: once it exists, the shard is complete.
-        write_signed(self.path(shard, PROVENANCE), {"key": shard.key, SESSIONS: list(sessions)})
+        write_signed(self.path(shard, PROVENANCE), {"key": shard.key, SESSIONS: sessions})
         write_arrays(self.path(shard), {**history.arrays(), CONTENT: np.array(shard.content)})
         self.path(shard, UNFINISHED).unlink(missing_ok=True)
 

@@ -102,9 +102,9 @@ def train_run(
     Raises:
         InputError: the folder cannot be used, or holds a run that the plan does not continue.
     """
-    folder, started = plan.folder, time.monotonic()
+    flag, folder, started = plan.folder_flag, plan.folder, time.monotonic()
     current_provenance(0.0)  # reads the commit now, before the code can change
-    with reserved(plan.folder_flag, folder) as require_reserved:
+    with reserved(flag, folder) as require_reserved, folder_errors(flag, folder):
         earlier = plan.earlier()  # under the lock, so no other process can train it
         if earlier is not None:
             trainer.restore(earlier.state)
@@ -112,20 +112,17 @@ def train_run(
 
         def save_now() -> None:
             require_reserved()
-            with folder_errors(plan.folder_flag, folder):
-                save(folder, trainer, origin | current_provenance(time.monotonic() - started))
+            save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
-        with folder_errors(plan.folder_flag, folder):
-            (folder / CURVES).unlink(missing_ok=True)  # a run without curves is unfinished
-            save_configs(folder, trainer.runs)
+        (folder / CURVES).unlink(missing_ok=True)  # a run without curves is unfinished
+        save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
             (folder / CONFIG).unlink(missing_ok=True)
             note("Interrupted before anything was trained.")
             return False
         save_now()
-        with folder_errors(plan.folder_flag, folder):
-            draw(trainer, folder / CURVES)
+        draw(trainer, folder / CURVES)
     finished = trainer.episodes_done == trainer.num_episodes  # whether or not a signal came later
     if not finished:
         done = counted(trainer.episodes_done, "episode")
