@@ -8,19 +8,18 @@ runs' histories), outcomes, some curves. Runs are stored in shards (`pwm.runs.sh
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pwm.analysis.published import FILE, Published, Record, plan_of
 from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS, chosen
-from pwm.io.cli import ExperimentNames, PublishedPath, errors_in_one_line, parse
+from pwm.io.cli import ExperimentNames, PublishedPath, errors_in_one_line, parse, progress_bar
 from pwm.io.files import folder_errors
-from pwm.io.inherited import Forgiving, say
+from pwm.io.inherited import say
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
@@ -81,7 +80,7 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
 def _write(experiments: Sequence[Experiment], store: Store, publication: Published) -> None:
     """Publishes the records of `experiments`; keeps those of all others in `EXPERIMENTS`."""
     records, plans = dict(publication.records), dict(publication.plans)
-    for experiment in _with_progress_bar(experiments):
+    for experiment in progress_bar(experiments, " experiments"):
         indices, parts = stored_records(experiment, store)
         accepted = f"a folder that holds every run of {experiment.name}"
         require(len(indices) == experiment.num_runs, "results", store.folder, accepted)
@@ -108,7 +107,7 @@ def _compare(
     """
     stored = different = 0  # numbers of runs
     missing = []  # names of experiments
-    for experiment in _with_progress_bar(experiments):
+    for experiment in progress_bar(experiments, " experiments"):
         name = experiment.name
         indices, parts = stored_records(experiment, store)
         stored += len(indices)
@@ -138,12 +137,6 @@ def _report(name: str, stored: Record, reference: Record) -> int:
         arrays = ", ".join(array for array, by_run in differences.items() if by_run.any())
         say(f"{name}: {count} of {len(differs)} runs differ from the published, in {arrays}")
     return count
-
-
-def _with_progress_bar(experiments: Sequence[Experiment]) -> Iterable[Experiment]:
-    """Wraps the experiments in a progress bar on standard error, shown in a terminal only."""
-    stream = Forgiving(sys.stderr)
-    return tqdm(experiments, unit=" experiments", leave=False, disable=None, file=stream)
 
 
 if __name__ == "__main__":

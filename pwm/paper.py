@@ -6,10 +6,8 @@ other input is in the repository, and the date in the file is fixed.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,53 +33,18 @@ def compile_paper(folder: Path = PAPER) -> bytes:
     Raises:
         InputError: there is no source, or compiling it gives an error or a warning.
     """
-    source = _source(folder)
-    with _compiler_errors(source):
+    # For the paper's own folder, `published` says if there is no checkout.
+    source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
+    require(source.is_file(), "folder", folder, f"a folder that holds {SOURCE}")
+    try:
         pdf, warnings = typst.compile_with_warnings(
             source, root=source.parent.parent, ignore_system_fonts=True, timestamp=MADE
         )
+    except typst.TypstError as error:
+        raise _error_of(source, error) from error
     if warnings:
         raise _error_of(source, warnings[0])
     return pdf
-
-
-def numbers_used(folder: Path = PAPER) -> list[str]:
-    """Names of the numbers that the paper prints, in order of appearance, with repetitions.
-
-    The paper labels each name `<number>` (`num` in `paper/style.typ`).
-
-    Raises:
-        InputError: there is no source, or compiling it gives an error.
-    """
-    source = _source(folder)
-    with _compiler_errors(source):
-        names = typst.query(
-            source,
-            "<number>",
-            field="value",
-            format="json",
-            root=source.parent.parent,
-            ignore_system_fonts=True,
-        )
-    return [str(name) for name in json.loads(names)]
-
-
-def _source(folder: Path) -> Path:
-    """Path of the source in a folder; raises `InputError` if there is none."""
-    # For the paper's own folder, `published` says if there is no checkout.
-    source = published(SOURCE) if folder == PAPER else folder.resolve() / SOURCE
-    if not source.is_file():
-        raise InputError("folder", folder, f"a folder that holds {SOURCE}")
-    return source
-
-
-@contextmanager
-def _compiler_errors(source: Path) -> Iterator[None]:
-    """Turns a compiler error raised in the block into an `InputError`."""
-    try:
-        yield
-    except typst.TypstError as error:
-        raise _error_of(source, error) from error
 
 
 def _error_of(source: Path, problem: typst.TypstError | typst.TypstWarning) -> InputError:

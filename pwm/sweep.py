@@ -74,11 +74,6 @@ class Arguments:
     keys: bool = False
     """With --dry-run, also print each shard's key."""
 
-    def experiments(self) -> tuple[Experiment, ...]:
-        """The experiments to train."""
-        known = EXPERIMENTS if self.grid is None else experiments_in(self.grid)
-        return chosen(self.names, self.size, self.engine, known)
-
     def part(self, shards: list[Shard]) -> list[Shard]:
         """Every n-th shard, starting with the i-th, for `--shard i/n`."""
         typed = re.fullmatch(r"(\d+)/(\d+)", self.shard)
@@ -122,7 +117,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             require_integer("workers", arguments.workers, 1)
         require(arguments.dry_run or not arguments.keys, "keys", "alone", "--dry-run with it")
         arguments.sbatch_options()  # refuses bad options, even in a dry run
-        experiments = arguments.experiments()
+        known = EXPERIMENTS if arguments.grid is None else experiments_in(arguments.grid)
+        experiments = chosen(arguments.names, arguments.size, arguments.engine, known)
         shards = arguments.part(planned(experiments))
         store = Store(arguments.results.absolute())
         if arguments.dry_run:

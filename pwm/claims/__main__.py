@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Runs, Source
@@ -29,9 +28,9 @@ from pwm.claims.every import NUMBERS, PREFIX, claims, disagreements, numbers, re
 from pwm.claims.resting import described, known_claims, runs_behind
 from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS
-from pwm.io.cli import OptionalPath, errors_in_one_line, parse
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse, progress_bar
 from pwm.io.files import folder_errors, write_json
-from pwm.io.inherited import Forgiving, say
+from pwm.io.inherited import say
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
@@ -130,9 +129,7 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
     can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
     require(can_go_on, "results", arguments.results, accepted)
-    stream = Forgiving(sys.stderr)  # does not fail if standard error cannot be written
-    bar = tqdm(claims(Evidence(source)), unit=" claims", file=stream, leave=False, disable=None)
-    all_claims = list(bar)
+    all_claims = list(progress_bar(claims(Evidence(source)), " claims"))
     computed = [claim for claim in all_claims if set(incomplete).isdisjoint(claim.experiments)]
     for claim in computed:
         say(_line(claim))

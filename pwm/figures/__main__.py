@@ -6,13 +6,11 @@ are not published, and need stored runs. A file is written only if its content c
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from tqdm import tqdm
 
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
@@ -20,9 +18,9 @@ from pwm.core.errors import require
 from pwm.engines import EngineName
 from pwm.experiments import NOTES
 from pwm.figures.outputs import ANSWERS, NAMES, draw, write
-from pwm.io.cli import OptionalPath, errors_in_one_line, parse
+from pwm.io.cli import OptionalPath, errors_in_one_line, parse, progress_bar
 from pwm.io.files import folder_errors
-from pwm.io.inherited import Forgiving, say
+from pwm.io.inherited import say
 from pwm.runs.experiment import Size
 from pwm.runs.storage import Store
 
@@ -54,8 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         # Each once: a second drawing would read from a cache, and not name all its experiments.
         names = dict.fromkeys(arguments.names or (NAMES if arguments.results else tuple(ANSWERS)))
         written = []  # whether each figure had to be written
-        shown = Forgiving(sys.stderr)
-        with tqdm(names, unit=" names", file=shown, leave=False, disable=None) as bar:
+        with progress_bar(names, " names") as bar:
             for name in bar:
                 for files in draw(name, evidence):
                     with folder_errors("out", out):

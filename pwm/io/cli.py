@@ -9,7 +9,7 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -17,7 +17,7 @@ import tyro
 from tqdm import tqdm
 
 from pwm.core.errors import InputError
-from pwm.io.inherited import expand_paths, mute, note, open_streams, say
+from pwm.io.inherited import Forgiving, expand_paths, mute, note, open_streams, say
 from pwm.io.start import BAD_INPUT, end_imports, require_versions
 
 CLOSED_PIPE = 141  # exit status after a broken pipe, as shells report it: 128 + SIGPIPE
@@ -31,6 +31,7 @@ SIMILAR = re.compile(r"Perhaps you meant:|Arguments similar to ")
 FLAG = re.compile(r"(?:^|, )(--[\w-]+)", re.MULTILINE)
 TYPES = {"INT": "an integer", "FLOAT": "a number"}  # words for the type names in tyro's errors
 Arguments = TypeVar("Arguments")
+Item = TypeVar("Item")
 ExperimentNames = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="[EXPERIMENT ...]", help_behavior_hint="")]
 ]
@@ -87,6 +88,11 @@ def fail(message: str) -> NoReturn:
         bar.close()
     note(f"error: {message}")
     raise SystemExit(BAD_INPUT)
+
+
+def progress_bar(items: Iterable[Item], unit: str) -> tqdm[Item]:
+    """Wraps items in a progress bar on standard error, shown in a terminal only."""
+    return tqdm(items, unit=unit, leave=False, disable=None, file=Forgiving(sys.stderr))
 
 
 @contextlib.contextmanager

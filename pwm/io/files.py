@@ -174,20 +174,6 @@ def read_arrays(
     return arrays
 
 
-def write_history(path: Path, history: History) -> None:
-    """Writes a history as an `.npz` file, atomically."""
-    write_arrays(path, history.arrays())
-
-
-def read_history(path: Path) -> History:
-    """Reads and verifies a file written by `write_history`.
-
-    Raises:
-        FileError: the file is missing, damaged, or not a history.
-    """
-    return as_history(path, read_arrays(path, HISTORY, *PROBED))
-
-
 def as_history(path: Path, arrays: dict[str, Any]) -> History:
     """Makes a history from arrays, by name, that were read from the file `path`.
 

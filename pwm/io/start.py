@@ -12,6 +12,7 @@ import traceback
 from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from pwm.core.errors import InputError
 from pwm.io.errors import FileError, require_file
@@ -39,7 +40,7 @@ def start_command() -> None:
         _require_current_folder()
         _require_settings_of_tqdm()
     except InputError as error:
-        _end(f"error: {error}", BAD_INPUT)
+        _fail(error)
 
 
 def end_imports() -> None:
@@ -125,7 +126,7 @@ def _in_one_line(
         require_versions()  # if one is too old, this is the cause to show
         raise FileError(library, f"a library that can be imported ({_described(error)})")
     except InputError as cause:
-        _end(f"error: {cause}", BAD_INPUT)
+        _fail(cause)
 
 
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
@@ -146,7 +147,7 @@ def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _end(line: str, status: int) -> None:
-    """Prints a line to standard error and ends the process."""
-    print(line, file=sys.stderr)
-    raise SystemExit(status)
+def _fail(error: InputError) -> NoReturn:
+    """Prints the error on one line and ends the process."""
+    print(f"error: {error}", file=sys.stderr)
+    raise SystemExit(BAD_INPUT)

@@ -21,7 +21,7 @@ from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require
 from pwm.engines import ENGINES, EngineName
 from pwm.io.errors import FileError
-from pwm.io.files import DAMAGE, folder_errors, make_folder, write_arrays, write_history, write_json
+from pwm.io.files import DAMAGE, folder_errors, make_folder, write_arrays, write_json
 from pwm.runs.fields import identity, restored
 from pwm.runs.locks import LOCK, lock_file
 from pwm.training.trainer import Trainer, as_population
@@ -78,7 +78,7 @@ def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> No
     """
     write_json(folder / PROVENANCE, provenance)
     write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)
-    write_history(folder / HISTORY, trainer.history())
+    write_arrays(folder / HISTORY, trainer.history().arrays())
 
 
 def read_configs(path: Path) -> tuple[TrainConfig, ...]:

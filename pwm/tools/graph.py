@@ -28,13 +28,11 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
     unvisited = list(found)
     while unvisited:
         node, _ = unvisited.pop()
-        for parent, number in node.next_functions:
-            if parent is None:  # an input that requires no gradient
-                continue
-            source = (parent, number)
-            if source not in found and source not in blocked:
-                found.add(source)
-                unvisited.append(source)
+        # None stands for an input that requires no gradient.
+        sources = {(parent, number) for parent, number in node.next_functions if parent is not None}
+        new = sources - found - blocked
+        found |= new
+        unvisited.extend(new)
     return found
 
 

@@ -49,11 +49,7 @@ class Losses:
 
     def rows(self) -> dict[str, str]:
         """Findings in words, by name."""
-        advantages = {
-            None: UNKNOWN,
-            True: "normalised",
-            False: "not normalised",
-        }
+        advantages = {None: UNKNOWN, True: "normalised", False: "not normalised"}
         return {
             "policy loss": self.policy_loss or UNKNOWN,
             "value loss": f"{self.value_loss}, of squared errors" if self.value_loss else UNKNOWN,
@@ -103,8 +99,10 @@ def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
     term of a step does not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, graph=True)
-    curvature = None if slope is None else flat_gradient(slope.sum(), values)
-    if slope is None or curvature is None or not (curvature > 0).any():
+    if slope is None:
+        return None
+    curvature = flat_gradient(slope.sum(), values)
+    if curvature is None or not (curvature > 0).any():
         return None
     slope, known = slope.detach(), curvature > 0
     least, most = float(curvature[known].min()), float(curvature[known].max())

@@ -18,14 +18,14 @@ import pytest
 import pwm.figures.training
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
-from pwm.io.files import read_arrays, read_history
+from pwm.io.files import read_arrays
 from pwm.runs.fields import flat
 from pwm.runs.folders import FILES, reserved
 from pwm.runs.saved import load_run
 from pwm.train import NOT_SETTINGS, Arguments, train_command
 from pwm.training.trainer import OPTIONAL, STATE, Trainer
 from tests.support.folders import contents
-from tests.support.histories import same
+from tests.support.histories import read_history, same
 from tests.support.refusals import assert_refused
 
 ROOT = Path(pwm.__file__).resolve().parent.parent

@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import typst
 
 from pwm import paper
-from pwm.core.errors import InputError
 from pwm.io import repository
 from pwm.io.repository import PAPER
-from pwm.paper import compile_paper, main, numbers_used
+from pwm.paper import compile_paper, main
 from tests.support.refusals import assert_refused
 
 SOURCES = [PAPER / "paper.typ", *sorted((PAPER / "sections").glob("*.typ"))]
@@ -40,6 +40,14 @@ def stray_numerals(source: str) -> list[str]:
     for pattern in NOT_PROSE:
         source = re.sub(pattern, " ", source, flags=re.DOTALL)
     return re.findall(r"\S*\d\S*", source)
+
+
+def numbers_used(folder: Path = PAPER) -> list[str]:
+    """Names of the numbers that a paper prints, with repetitions; it labels them `<number>`."""
+    source, root = folder / "paper.typ", folder.parent
+    named = typst.query(source, "<number>", field="value", root=root, ignore_system_fonts=True)
+    names: list[str] = json.loads(named)
+    return names
 
 
 def test_the_paper_compiles_without_a_warning_to_the_same_bytes_each_time() -> None:
@@ -159,8 +167,6 @@ def test_a_folder_without_a_paper_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert_refused(main, ["--folder", str(tmp_path)], capsys, "holds paper.typ")
-    with pytest.raises(InputError, match=r"paper\.typ"):
-        numbers_used(tmp_path)
 
 
 def test_without_a_checkout_the_command_says_so_in_one_line(

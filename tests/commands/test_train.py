@@ -32,7 +32,7 @@ from pwm.core.history import METRICS, History
 from pwm.core.loss_config import Balance
 from pwm.core.task import TaskConfig
 from pwm.io.cli import parse
-from pwm.io.files import make_folder, read_history
+from pwm.io.files import make_folder
 from pwm.io.inherited import STOPPING
 from pwm.runs import training
 from pwm.runs.fields import restored
@@ -42,7 +42,7 @@ from pwm.runs.training import EPISODES_PER_CHUNK
 from pwm.train import Arguments, train_command
 from pwm.training.trainer import Trainer
 from tests.support.folders import contents, largest_file
-from tests.support.histories import same
+from tests.support.histories import read_history, same
 from tests.support.training import history_of
 
 ROOT = Path(train.__file__).resolve().parent.parent

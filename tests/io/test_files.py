@@ -26,17 +26,15 @@ from pwm.io.files import (
     folder_errors,
     make_folder,
     read_arrays,
-    read_history,
     read_signed,
     write_arrays,
     write_atomically,
-    write_history,
     write_if_changed,
     write_json,
     write_signed,
 )
 from tests.support.folders import contents, flipped
-from tests.support.histories import made_up, same
+from tests.support.histories import made_up, read_history, same
 
 # Writing
 
@@ -130,7 +128,7 @@ def test_a_history_is_read_back_bit_for_bit(
 ) -> None:
     path = tmp_path_factory.mktemp("store") / "history.npz"
     history = History(episode, *curves)
-    write_history(path, history)
+    write_arrays(path, history.arrays())
     assert same(read_history(path), history)
 
 
@@ -140,18 +138,18 @@ def test_a_history_of_any_size_is_read_back(
     replicas: int, windows: int, probes: dict[str, Any], tmp_path: Path
 ) -> None:
     history = made_up(replicas, windows, **probes)
-    write_history(tmp_path / "history.npz", history)
+    write_arrays(tmp_path / "history.npz", history.arrays())
     assert same(read_history(tmp_path / "history.npz"), history)
 
 
 def test_equal_histories_give_equal_files_at_any_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_history(tmp_path / "now", made_up(2, 3))
+    write_arrays(tmp_path / "now", made_up(2, 3).arrays())
     later = time.time() + 1e7
     monkeypatch.setattr(time, "time", lambda: later)
-    write_history(tmp_path / "later", made_up(2, 3))
-    write_history(tmp_path / "other", made_up(2, 3, seed=1))
+    write_arrays(tmp_path / "later", made_up(2, 3).arrays())
+    write_arrays(tmp_path / "other", made_up(2, 3, seed=1).arrays())
     assert (tmp_path / "now").read_bytes() == (tmp_path / "later").read_bytes()
     assert (tmp_path / "now").read_bytes() != (tmp_path / "other").read_bytes()
 
@@ -163,7 +161,7 @@ def test_equal_histories_give_equal_files_at_any_time(
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a small history's file."""
     path = tmp_path_factory.mktemp("whole") / "history.npz"
-    write_history(path, made_up(2, 4))
+    write_arrays(path, made_up(2, 4).arrays())
     return path.read_bytes()
 
 

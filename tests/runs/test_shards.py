@@ -17,7 +17,7 @@ from pwm.core.agent import AgentConfig
 from pwm.core.config import TrainConfig
 from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.io.files import write_history
+from pwm.io.files import write_arrays
 from pwm.runs import shards as planning
 from pwm.runs.experiment import INNER_AXES
 from pwm.runs.fields import flat
@@ -122,7 +122,7 @@ def test_the_cost_of_a_shard_grows_with_its_work() -> None:
 def test_the_size_of_a_stored_shard_is_estimated_within_a_factor_of_two(tmp_path: Path) -> None:
     base = TrainConfig(task=TaskConfig(episode_length=15), num_episodes=201, log_every=2)
     shard = shard_of([replace(base, seed=seed) for seed in range(24)])
-    write_history(tmp_path / "history.npz", history_of(shard.runs))
+    write_arrays(tmp_path / "history.npz", history_of(shard.runs).arrays())
     assert 0.5 < (tmp_path / "history.npz").stat().st_size / shard.bytes < 2
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from pwm.core.config import TrainConfig
 from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
+from pwm.io.files import HISTORY, PROBED, as_history, read_arrays
 from pwm.runs.shards import Member, Shard
 from pwm.runs.storage import Session
 
@@ -68,6 +70,11 @@ def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> His
     rewards = np.array(reward, dtype=np.float32)
     rest = (np.zeros_like(rewards) for _ in METRICS[1:])  # the first metric is the reward
     return History(np.array(episode, dtype=np.int64), rewards, *rest)
+
+
+def read_history(path: Path) -> History:
+    """Reads and verifies a file that holds a history alone."""
+    return as_history(path, read_arrays(path, HISTORY, *PROBED))
 
 
 def same(one: History, other: History) -> bool:
