@@ -27,13 +27,7 @@ from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.figures.panels import (
-    WIDTH,
-    add_to_legend,
-    draw_estimate,
-    make_logarithmic,
-    without_powers,
-)
+from pwm.figures.panels import WIDTH, add_to_legend, draw_estimate, make_logarithmic, without_powers
 from pwm.figures.tables import Table
 
 VARIANTS: Mapping[str, tuple[str, str, str]] = {

@@ -16,13 +16,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
-from pwm.figures.panels import (
-    WIDTH,
-    add_to_legend,
-    draw_estimate,
-    error_lengths,
-    make_logarithmic,
-)
+from pwm.figures.panels import WIDTH, add_to_legend, draw_estimate, error_lengths, make_logarithmic
 from pwm.figures.tables import Table
 
 VARIANTS = {
