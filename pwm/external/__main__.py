@@ -32,7 +32,7 @@ from pwm.external.agents import ENVIRONMENTS, GRID, NUM_EPISODES, train
 from pwm.external.loops import LONGEST, LOOPS, runs_of
 from pwm.external.replicas import train_loop
 from pwm.io.cli import errors_in_one_line, parse
-from pwm.io.files import write_atomically
+from pwm.io.files import folder_errors, make_folder, write_atomically
 from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
 
@@ -95,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         missing_loops = [(runs, limit) for runs, limit in loops if set(runs) - loops_done.keys()]
         total = len(agents) + sum(len(runs) for runs, _ in loops)
         missing = len(missing_agents) + sum(len(runs) for runs, _ in missing_loops)
+        if missing:
+            make_folder("out", arguments.folder)  # an unusable folder is refused before training
         pool = ProcessPoolExecutor(arguments.workers, multiprocessing.get_context("spawn"))
         bar = tqdm(total=total, initial=total - missing, unit=" runs")
         try:
@@ -106,14 +108,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                 result: ExternalOutcome | list[LoopOutcome] = future.result()
                 if isinstance(result, ExternalOutcome):
                     agents_done[result.run] = result
-                    text = as_text(list(agents_done.values()), AGENT_VERSIONS)
-                    write_atomically(agent_file, text.encode())
-                    bar.update()
+                    file, text = agent_file, as_text(list(agents_done.values()), AGENT_VERSIONS)
+                    num_trained = 1
                 else:
                     loops_done |= {outcome.run: outcome for outcome in result}
-                    text = as_text(list(loops_done.values()), LOOP_VERSIONS)
-                    write_atomically(loop_file, text.encode())
-                    bar.update(len(result))
+                    file, text = loop_file, as_text(list(loops_done.values()), LOOP_VERSIONS)
+                    num_trained = len(result)
+                with folder_errors("out", arguments.folder):
+                    write_atomically(file, text.encode())
+                bar.update(num_trained)
         finally:
             bar.close()
             pool.shutdown(cancel_futures=True)

@@ -181,8 +181,7 @@ class Replicas:
         for replicas in lengths.argsort().split(size):
             num_steps = int(lengths[replicas[-1]])  # the maximum, as the lengths are sorted
             batch = Steps(*(each[replicas, :, :num_steps].flatten(1, 2) for each in steps))
-            batch_gradients = self._gradients(replicas, batch)
-            for grads, parts in zip(gradients, batch_gradients, strict=True):
+            for grads, parts in zip(gradients, self._gradients(replicas, batch), strict=True):
                 for gradient, part in zip(grads, parts, strict=True):
                     gradient[replicas] = part
         # Two optimisers step in turn: both may train a shared layer, each with its own gradient.

@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pwm.analysis.climb import Setting, climb_slowdown
-from pwm.analysis.early_probes import STARTS, probed_runs, probes
+from pwm.analysis.early_probes import probed_runs, probes
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
-from pwm.figures.panels import WIDTH, draw_slowdown, without_powers
+from pwm.figures.panels import WIDTH, draw_estimate, without_powers
 from pwm.figures.tables import Table, quartiles
 
 WEIGHT = 10.0  # critic weight in the first two panels
@@ -27,7 +27,7 @@ LOOKS = {
     "centred": ("centred", "#009E73", (6, 0.45)),
 }
 """Label, colour, and position of the label in the panel "distance", in data coordinates (episode
-plus 1, reward), by start (`STARTS`)."""
+plus 1, reward), by start (`pwm.analysis.early_probes.STARTS`)."""
 DIAGNOSTICS = {
     "saturated": "fraction of units saturated",
     "distance": "value less fixed point (reward)",
@@ -55,8 +55,7 @@ def climb_figure(evidence: Evidence) -> tuple[Figure, Table]:
 def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
     """Plots a diagnostic's median and quartiles over seeds by episode; returns table rows."""
     table: Table = []
-    for start in STARTS:
-        label, colour, position = LOOKS[start]
+    for start, (label, colour, position) in LOOKS.items():
         runs = probed_runs(evidence, start, DISTANCE_STEPS, WEIGHT)
         episodes = runs.probed
         low, median, high = quartiles(probes(runs, name))
@@ -82,9 +81,9 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
         for (start, cell_weight), cell in cells.items():
             if cell_weight == weight:
                 offset = start - mean_return
-                slowdown = draw_slowdown(axes, offset, cell, colour)
+                draw_estimate(axes, offset, cell.estimate, colour, marker="o")
                 series = "measured" if cell.finished else "at least"
-                table.append(("slowdown", series, weight, offset, *slowdown))
+                table.append(("slowdown", series, weight, offset, *cell.estimate))
         setting = Setting(steps=DISTANCE_STEPS, critic_weight=weight)
         predicted = [climb_slowdown(replace(setting, start=float(start))) for start in starts]
         offsets = starts - mean_return

@@ -27,14 +27,7 @@ from pwm.analysis.fourth_predictions import NEAR
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.figures.panels import (
-    WIDTH,
-    add_to_legend,
-    draw_estimate,
-    draw_slowdown,
-    make_logarithmic,
-    without_powers,
-)
+from pwm.figures.panels import WIDTH, add_to_legend, draw_estimate, make_logarithmic, without_powers
 from pwm.figures.tables import Table
 
 VARIANTS: Mapping[str, tuple[str, str, str]] = {
@@ -92,9 +85,9 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
     for variant, (_, colour, marker) in VARIANTS.items():
         for cell in of_groups(fifth_cells(evidence), groups, variant):
             predicted = cell.predicted[LAW]
-            slowdown = draw_slowdown(axes, predicted, cell, colour, marker)
+            draw_estimate(axes, predicted, cell.estimate, colour, marker)
             series = f"{cell.condition} {variant} {cell.weight:g}"
-            table.append((series, cell.weight, predicted, *slowdown, cell.finished))
+            table.append((series, cell.weight, predicted, *cell.estimate, cell.finished))
     make_logarithmic(axes)
     return table
 
@@ -156,9 +149,9 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     for steps, colour, marker in ((15, "black", "o"), (60, "0.55", "s")):
         of_steps = [cell for cell in cells if cell.condition == f"normalised-{steps}"]
         for cell in of_steps:
-            slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
+            draw_estimate(axes, cell.weight, cell.estimate, colour, marker)
             predicted = cell.predicted[LAW]
-            table.append((f"{steps} steps", cell.weight, predicted, *slowdown, cell.finished))
+            table.append((f"{steps} steps", cell.weight, predicted, *cell.estimate, cell.finished))
         weights = [cell.weight for cell in of_steps]
         for account, style in ((LAW, "-"), (NOTHING, ":")):
             slowdowns = [cell.predicted[account] for cell in of_steps]
@@ -199,8 +192,8 @@ def _draw_carried(axes: Axes, evidence: Evidence) -> Table:
     for variant, (_, colour, marker) in VARIANTS.items():
         for cell in fifth_cells(evidence):
             if (cell.condition, cell.variant) == ("carried-60", variant):
-                slowdown = draw_slowdown(axes, cell.weight, cell, colour, marker)
-                table.append((variant, cell.weight, np.nan, *slowdown, cell.finished))
+                draw_estimate(axes, cell.weight, cell.estimate, colour, marker)
+                table.append((variant, cell.weight, np.nan, *cell.estimate, cell.finished))
     make_logarithmic(axes)
     axes.set(xlim=(0.7, 140), ylim=(0.8, 12))
     return table

@@ -16,14 +16,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR, NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import fixed_point_cells
-from pwm.figures.panels import (
-    WIDTH,
-    add_to_legend,
-    draw_estimate,
-    draw_slowdown,
-    error_lengths,
-    make_logarithmic,
-)
+from pwm.figures.panels import WIDTH, add_to_legend, draw_estimate, error_lengths, make_logarithmic
 from pwm.figures.tables import Table
 
 VARIANTS = {
@@ -70,9 +63,9 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     for label, (variants, colour, marker) in VARIANTS.items():
         for cell in of_variants(fourth_cells(evidence), *variants):
             predicted = cell.predicted[LAW]
-            slowdown = draw_slowdown(axes, predicted, cell, colour, marker)
+            draw_estimate(axes, predicted, cell.estimate, colour, marker)
             table.append(("predicted", cell.variant, cell.condition, cell.weight, predicted,
-                          *slowdown, cell.finished))  # fmt: skip
+                          *cell.estimate, cell.finished))  # fmt: skip
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
     axes.set(xlim=(0.8, 60), xticks=[1, 2, 5, 10, 20, 50], xlabel="slowdown, predicted")
@@ -121,8 +114,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
         for cell in cells:
             if cell.informative:
                 predicted = cell.predicted[LAW]  # without a climb, the law has noise alone
-                ratios = cell.least_slowdowns / predicted  # (1 + resamples,)
-                ratio = interval(ratios) if cell.finished else Estimate(float(ratios[0]))
+                ratio = Estimate(*(number / predicted for number in cell.estimate))
                 draw_estimate(axes, predicted, ratio, colour, marker)
                 table.append(("noise", series, cell.condition, cell.weight, predicted, *ratio,
                               cell.finished))  # fmt: skip

@@ -13,7 +13,6 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from pwm.analysis.estimates import Estimate, success_rate
-from pwm.analysis.slowdowns import Cell
 from pwm.figures.tables import Table
 
 WIDTH = 6.5  # inches, the paper's text width
@@ -51,12 +50,6 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
     else:
         axes.errorbar(x, value, error_lengths(estimate), color=colour, marker=marker,
                       markersize=2.8, linewidth=0.7)  # fmt: skip
-
-
-def draw_slowdown(axes: Axes, x: float, cell: Cell, colour: str, marker: str = "o") -> Estimate:
-    """Draws and returns a cell's slowdown or, if it is unknown, a lower bound without interval."""
-    draw_estimate(axes, x, cell.estimate, colour, marker)
-    return cell.estimate
 
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:

@@ -60,12 +60,11 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
         legend["quartiles"] = Patch(color="0.75")
         legend["single seeds"] = Line2D([], [], color="0.6", linewidth=0.5)
     if history.diagnostics:
-        has_probes = history.probe_episode is not None
-        added = _add_panels(figure, rows, 2 if has_probes else 1)
+        added = _add_panels(figure, rows)
         _draw_shares(added[:, 0], rows)
         for part, colour in PARTS.items():
             legend[f"{part} (mean)"] = Line2D([], [], color=colour)
-        if has_probes:
+        if history.probe_episode is not None:
             _draw_hidden_states(added[:, 1], rows)
             for label, colour in HIDDEN.values():
                 legend[label] = Line2D([], [], color=colour)
@@ -102,10 +101,12 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
     return [", ".join(first), "; ".join(second)]
 
 
-def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.object_]:
-    """Widens a figure by `count` columns of panels; returns the new panels, [rows, count]."""
+def _add_panels(figure: Figure, rows: Sequence[Row]) -> NDArray[np.object_]:
+    """Adds the fourth panel to each row and, with `probe_at`, the fifth: [rows, 1 or 2]."""
     panels = np.array(figure.axes).reshape(len(rows), -1)
     columns_before = panels.shape[1]
+    has_probes = rows[0].history.probe_episode is not None
+    count = 2 if has_probes else 1
     columns = columns_before + count
     width, height = figure.get_size_inches()
     figure.set_size_inches(width * columns / columns_before, height)
@@ -113,7 +114,6 @@ def _add_panels(figure: Figure, rows: Sequence[Row], count: int) -> NDArray[np.o
     for row_and_column, axes in np.ndenumerate(panels):
         axes.set_subplotspec(grid[row_and_column])
     added = np.empty((len(rows), count), object)
-    has_probes = rows[0].history.probe_episode is not None
     for row, column in np.ndindex(added.shape):
         shared = None if has_probes else panels[0, 0]
         axes = figure.add_subplot(grid[row, columns_before + column], sharex=shared)

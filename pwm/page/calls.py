@@ -17,6 +17,7 @@ from numba.core.registry import cpu_target
 
 ARRAY = ("nitems", "itemsize", "data", "shape", "strides")  # of an array, without reference counts
 NAMED_TUPLE: Any = types.BaseNamedTuple  # Any, as this base class does not declare its fields
+CONTEXT: Any = cpu_target.target_context  # has the LLVM type of each Numba type
 STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 
 
@@ -30,7 +31,7 @@ def entry_function(name: str, overload: Any) -> str:
     module = ir.Module(name)
     function = ir.Function(module, ir.FunctionType(STATUS, [ADDRESS]), name)
     builder = ir.IRBuilder(function.append_basic_block())
-    struct = builder.bitcast(function.args[0], _struct(context, kinds).as_pointer())
+    struct = builder.bitcast(function.args[0], _struct(kinds).as_pointer())
     values = [value for _, value in context.get_data_packer(kinds).load(builder, struct)]
     callee = context.declare_function(module, overload.fndesc)
     status, _ = context.call_conv.call_function(
@@ -52,38 +53,36 @@ def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str
         kinds: Numba types of its arguments.
         layout: LLVM's data layout of the target.
     """
-    context: Any = cpu_target.target_context
-    struct, names = _struct(context, kinds), list(inspect.signature(function).parameters)
-    members = _members(context, struct, names, kinds, start=0, layout=layout)
-    return {"size": struct.get_abi_size(layout), "arguments": members}
+    names = list(inspect.signature(function).parameters)
+    size = _struct(kinds).get_abi_size(layout)
+    return {"size": size, "arguments": _members(names, kinds, start=0, layout=layout)}
 
 
-def _struct(context: Any, kinds: Sequence[Any]) -> Any:
+def _struct(kinds: Sequence[Any]) -> Any:
     """LLVM type of a struct with members of these Numba types."""
-    return ir.LiteralStructType([context.get_data_type(kind) for kind in kinds])
+    return ir.LiteralStructType([CONTEXT.get_data_type(kind) for kind in kinds])
 
 
-def _members(
-    context: Any, struct: Any, names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any
-) -> dict[str, Any]:
+def _members(names: Sequence[str], kinds: Sequence[Any], start: int, layout: Any) -> dict[str, Any]:
     """Types and offsets of a struct's members, as from `_place`, by member name.
 
-    The struct has the LLVM type `struct` and begins at offset `start`; `kinds` are Numba types.
-    `context` is Numba's target context, `layout` LLVM's data layout of the target.
+    The struct begins at offset `start`; `kinds` are the members' Numba types, and `layout` is
+    LLVM's data layout of the target.
     """
+    struct = _struct(kinds)
     return {
-        name: _place(context, kind, start + struct.get_element_offset(layout, number), layout)
+        name: _place(kind, start + struct.get_element_offset(layout, number), layout)
         for number, (name, kind) in enumerate(zip(names, kinds, strict=True))
     }
 
 
-def _place(context: Any, kind: Any, start: int, layout: Any) -> dict[str, Any]:
+def _place(kind: Any, start: int, layout: Any) -> dict[str, Any]:
     """Type and offsets of a value of Numba type `kind` that begins at offset `start`."""
-    struct = context.get_data_type(kind)
     if isinstance(kind, NAMED_TUPLE):
-        return _members(context, struct, kind.fields, kind.types, start, layout)
+        return _members(kind.fields, kind.types, start, layout)
     if isinstance(kind, types.Array):
-        position = context.data_model_manager[kind].get_field_position
+        struct = CONTEXT.get_data_type(kind)
+        position = CONTEXT.data_model_manager[kind].get_field_position
         members = {
             name: start + struct.get_element_offset(layout, position(name)) for name in ARRAY
         }

@@ -8,8 +8,10 @@ bytes would depend on the compressor's version, and web servers compress anyway.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, fields, is_dataclass, replace
+from itertools import chain
 from math import log
 from typing import Any
 
@@ -51,16 +53,16 @@ FULL, MISSING = 65534, 65535  # for a fraction of 1, and for nan
 
 @dataclass(frozen=True)
 class Runs:
-    """The distinct published runs, in the page's order; each field has one element per run."""
+    """The distinct published runs; all sequences and arrays are in the page's order."""
 
     configs: Sequence[TrainConfig]
     digests: NDArray[np.uint64]
     outcomes: NDArray[Any]
     """Structured array with the dtype `OUTCOME`."""
-    experiments: Sequence[Sequence[str]]
-    """Names of the experiments that contain the run."""
-    conditions: Sequence[TrainConfig]
-    """Stands for the run's condition: its configuration, with critic weight 1 and seed 0."""
+    experiments: Mapping[TrainConfig, Sequence[str]]
+    """Names of the experiments that contain each run."""
+    conditions: Mapping[TrainConfig, Sequence[TrainConfig]]
+    """Runs of each condition; its key is their configuration, with critic weight 1 and seed 0."""
 
 
 def different_runs(source: Published) -> Runs:
@@ -73,18 +75,18 @@ def different_runs(source: Published) -> Runs:
         for run, digest, outcome in zip(runs, record.digest, record.outcome, strict=True):
             experiments.setdefault(run, []).append(name)
             published.setdefault(run, (digest, outcome))  # the same in every experiment
-    conditions = {run: replace(run, critic_weight=1.0, seed=0) for run in experiments}
-    distinct = dict.fromkeys(conditions.values())  # conditions, in order of their first run
-    rank = {condition: number for number, condition in enumerate(distinct)}
-    ordered = sorted(
-        experiments, key=lambda run: (rank[conditions[run]], run.critic_weight, run.seed)
-    )
+    conditions = dict[TrainConfig, list[TrainConfig]]()
+    for run in experiments:
+        conditions.setdefault(replace(run, critic_weight=1.0, seed=0), []).append(run)
+    for of_condition in conditions.values():
+        of_condition.sort(key=lambda run: (run.critic_weight, run.seed))
+    ordered = list(chain.from_iterable(conditions.values()))
     return Runs(
         configs=ordered,
         digests=np.array([published[run][0] for run in ordered], np.uint64),
         outcomes=np.array([published[run][1] for run in ordered], OUTCOME),
-        experiments=[experiments[run] for run in ordered],
-        conditions=[conditions[run] for run in ordered],
+        experiments=experiments,
+        conditions=conditions,
     )
 
 
@@ -97,23 +99,21 @@ def index(runs: Runs) -> dict[str, Any]:
     Raises:
         ValueError: the seeds of a weight are not 0, 1, 2, and so on.
     """
-    experiments = list(dict.fromkeys(name for names in runs.experiments for name in names))
-    num_seeds = dict[TrainConfig, dict[float, int]]()  # by condition and weight
-    names_of = dict[TrainConfig, dict[str, None]]()  # experiments by condition: keys, in order
-    for run, names, condition in zip(runs.configs, runs.experiments, runs.conditions, strict=True):
-        by_weight = num_seeds.setdefault(condition, {})
-        expected = by_weight.get(run.critic_weight, 0)
-        if run.seed != expected:
-            raise ValueError(f"seed {run.seed} of {condition}: expected {expected}")
-        by_weight[run.critic_weight] = expected + 1
-        names_of.setdefault(condition, {}).update(dict.fromkeys(names))
-    described = _fields(list(num_seeds))  # the keys are the conditions
+    names = (name for run in runs.configs for name in runs.experiments[run])
+    experiments = list(dict.fromkeys(names))
+    described = _fields(list(runs.conditions))
     conditions = []
-    for condition, by_weight in num_seeds.items():
+    for condition, of_condition in runs.conditions.items():
+        num_seeds = Counter(run.critic_weight for run in of_condition)
+        weights, seed_counts = list(num_seeds), list(num_seeds.values())
+        seeds = chain.from_iterable(map(range, seed_counts))  # expected, in the order of the runs
+        for run, seed in zip(of_condition, seeds, strict=True):
+            if run.seed != seed:
+                raise ValueError(f"seed {run.seed} of {condition}: expected {seed}")
         values = flat(condition)
         value_indices = [field["values"].index(values[field["name"]]) for field in described]
-        weights, seed_counts = list(by_weight), list(by_weight.values())
-        experiment_indices = [experiments.index(name) for name in names_of[condition]]
+        names = (name for run in of_condition for name in runs.experiments[run])
+        experiment_indices = [experiments.index(name) for name in dict.fromkeys(names)]
         conditions.append([value_indices, weights, seed_counts, experiment_indices])
     return {
         "runs": len(runs.configs),

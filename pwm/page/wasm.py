@@ -27,13 +27,13 @@ from llvmlite import binding
 from numba.core import types
 
 from pwm.core.config import TrainConfig
-from pwm.core.errors import require
 from pwm.core.rollout import Draws
 from pwm.fused import kernel
 from pwm.fused.buffers import Episodes
 from pwm.fused.compilation import VERSIONS, compiled_apart
 from pwm.fused.engine import FusedEngine
 from pwm.io.cli import errors_in_one_line, parse
+from pwm.io.errors import require_file
 from pwm.io.files import folder_errors, write_atomically
 from pwm.io.inherited import note
 from pwm.page import calls, streams
@@ -224,7 +224,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; bad input ends the program with one line."""
     arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
     with errors_in_one_line():
-        require(which(LINKER) is not None, LINKER, "(not found)", "Debian's package lld, or LLVM's")
+        accepted = "Debian's package lld, or LLVM's"
+        require_file(which(LINKER) is not None, f"{LINKER} (not found)", accepted)
         if not SETTINGS.items() <= os.environ.items():
             # Numba reads its settings when it is imported, so the command starts again.
             environment = {

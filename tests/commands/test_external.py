@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from errno import ENOSPC
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from pwm.external.vector import VecCentre, VecPWM
 from pwm.io.errors import FileError
 from pwm.io.files import write_atomically
 from pwm.io.repository import REPOSITORY, published
+from tests.support.refusals import assert_refused
 from tests.tools.external_page import page_tables
 
 KINDS = list({replace(run, vf_coef=0.5, seed=0): None for run in GRID})
@@ -227,6 +229,35 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Mo
     trained.clear()
     main(flags)
     assert trained == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(command, "ProcessPoolExecutor")
+    place = tmp_path / "a file"
+    place.write_bytes(b"a file")
+    flags = ["--size", "smoke", "--out", str(place)]
+    assert_refused(main, flags, capsys, f"--out {place}: expected")
+
+
+def test_a_disk_that_fills_while_training_ends_it_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    monkeypatch.setattr(command, "train", lambda run, _: replace(OUTCOME, run=run))
+    monkeypatch.setattr(
+        command, "train_loop", lambda runs, _: [replace(LOOP, run=run) for run in runs]
+    )
+    monkeypatch.setattr(command, "write_atomically", full)
+    with pytest.raises(SystemExit, match="2"):
+        main(["--size", "smoke", "--out", str(tmp_path)])
+    *_, last = capsys.readouterr().err.splitlines()  # below the progress bar
+    assert last.startswith(f"error: --out {tmp_path}: expected")
+    assert "No space left on device" in last
 
 
 def test_smoke_runs_are_never_put_among_the_published_ones() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pwm.page import streams, wasm
 from tests.page.node import PAGE
+from tests.support.refusals import assert_refused
 
 ROOT = Path(__file__).parents[2]
 MODULE = PAGE / "engine.wasm"
@@ -37,6 +38,13 @@ def test_another_source_would_be_noticed(tmp_path: Path, monkeypatch: pytest.Mon
     changed.write_text(Path(streams.__file__).read_text() + "\n")
     monkeypatch.setattr("pwm.page.streams.__file__", str(changed))
     assert wasm.described()["sources"] != section()["sources"]
+
+
+def test_a_missing_linker_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert_refused(wasm.main, [], capsys, "error: wasm-ld (not found): expected")
 
 
 def test_the_module_is_small() -> None:
