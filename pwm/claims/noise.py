@@ -51,7 +51,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     errors = []
     for steps in (15, 60):
         runs = evidence.of("separate").at(episode_length=steps)
-        condition = Condition(group="separate", experiment="separate", runs=runs)
+        condition = Condition(experiment="separate", runs=runs)
         yield Claim(
             name=f"noise-constant-separate-{steps}",
             says=f"separate networks, {steps} steps, start 0: {FACTOR}",

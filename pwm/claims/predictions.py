@@ -195,7 +195,7 @@ def third_success_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0, 0.5),
         experiments=("held-out",),
     )
-    held_out = [each for each in conditions(evidence).values() if each.group == "held-out"]
+    held_out = [each for each in conditions(evidence).values() if each.experiment == "held-out"]
     # Absolute errors of the success predicted by the law "ratio" (`pwm.analysis.conditions`): (W,)
     errors = [each.errors(each.predicted("ratio")) for each in held_out]
     yield Claim(
