@@ -135,8 +135,8 @@ def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray
     Returns:
         Whether each undisturbed run would learn at each weight, [W, R], by baseline.
     """
-    shares = before_learning(probed, share_weight(probed))
-    law = Law(noise_constant=1.0, share_weight=float(np.nanmedian(shares)))
+    share = float(np.nanmedian(before_learning(probed, share_weight(probed))))
+    law = Law(noise_constant=1.0, share_weight=share)
     steps = runs.base.task.episode_length
     # The law's first version squared the slowdown by the trunk.
     by_trunk = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])  # (W,)
