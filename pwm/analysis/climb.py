@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from pwm.analysis.targets import Targets
 from pwm.analysis.theory import mean_return, slowdown, value_floor
-from pwm.core.errors import require, require_integer, require_non_negative, require_positive
+from pwm.core.errors import require
 from pwm.core.leak import critic_bias, start_entropy
 
 SMOOTHING = 0.99  # decay of RMSprop's mean square
@@ -70,7 +70,7 @@ class Setting:
     """Setting of a critic's climb; the trunk is shared, and the LSTM is reset at every trial."""
 
     steps: int  # T, steps per episode, a multiple of `trial_length`
-    critic_weight: float  # w, weight of the value loss; the policy loss is a sum over steps
+    critic_weight: float  # w, of the value loss, above 0 if attached; the policy loss is a sum
     start: float = 0.0  # the critic's initial value, in reward
     trial_length: int = 3
     learning_rate: float = 0.001
@@ -83,14 +83,6 @@ class Setting:
     optimiser: Optimiser = RMSPROP
 
     def __post_init__(self) -> None:
-        require_integer("trial_length", self.trial_length, 1)
-        require_integer("hidden_size", self.hidden_size, 1)
-        in_trials = self.steps >= self.trial_length and self.steps % self.trial_length == 0
-        require(in_trials, "steps", self.steps, f"a multiple of the {self.trial_length} of a trial")
-        require_weight = require_positive if self.attached else require_non_negative
-        require_weight("critic_weight", self.critic_weight)  # the leak's bias is a multiple of 1/w
-        require_positive("learning_rate", self.learning_rate)
-        require_positive("reward", self.reward)
         require(not self.targets or self.reward == 1, "reward", self.reward, "1 with `targets`")
 
     @property
@@ -251,14 +243,14 @@ def final_share(end: Position, setting: Setting) -> float:
     return SHARE * growth**2 * critic_share(setting)
 
 
-def climb_slowdown(setting: Setting, num_episodes: int = ARRIVED) -> float:
+def climb_slowdown(setting: Setting) -> float:
     """Predicted time to learn over that with a light detached critic starting at the mean return.
 
-    It is the product of two factors at the critic's position after `num_episodes` of climbing. The
-    first is `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient in
-    the trunk, add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the
-    climb has driven towards saturation pass on less gradient.
+    It is the product of two factors at the critic's position after `ARRIVED` episodes. The first is
+    `pwm.analysis.theory.slowdown`: a bias of the baseline, and the critic's gradient in the trunk,
+    add noise to the policy's gradient. The second is 1 / `mean_gain`: units that the climb has
+    driven towards saturation pass on less gradient.
     """
-    end = climb(setting, num_episodes)[-1]
+    end = climb(setting, ARRIVED)[-1]
     noise_slowdown = slowdown(setting.bias / setting.spread, final_share(end, setting))
     return noise_slowdown / mean_gain(end, setting)

@@ -40,8 +40,6 @@ TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"; all other gr
 class Condition:
     """Runs of one setting, attached and detached, with W critic weights and S seeds: [2, W, S]."""
 
-    group: str
-    """A key of `EXPERIMENTS`, or "trial"."""
     experiment: str
     runs: Outcomes
 
@@ -145,11 +143,10 @@ def conditions(evidence: Evidence) -> dict[str, Condition]:
         grid = evidence.of(experiment)
         for steps in grid.axes["episode_length"]:
             runs = grid.at(episode_length=steps)
-            by_name[f"{group}-{steps}"] = Condition(group=group, experiment=experiment, runs=runs)
+            by_name[f"{group}-{steps}"] = Condition(experiment=experiment, runs=runs)
     for length in TRIAL_LENGTHS:
         experiment = f"trial-length-{length}"
-        runs = evidence.of(experiment)
-        by_name[f"trial-{length}"] = Condition(group="trial", experiment=experiment, runs=runs)
+        by_name[f"trial-{length}"] = Condition(experiment=experiment, runs=evidence.of(experiment))
     return by_name
 
 

@@ -32,6 +32,6 @@ def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of probed runs at the last probe up to `episode`, which must exist: [S]."""
-    last = int(np.searchsorted(runs.probed, episode, side="right")) - 1
-    return probes(runs, name)[:, last].astype(np.float64)
+    """Diagnostic `name` of probed runs at the probe after `episode` episodes: [S]."""
+    probe = runs.probed.tolist().index(episode)
+    return probes(runs, name)[:, probe].astype(np.float64)

@@ -21,7 +21,6 @@ differences out of files:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from math import nan
 from typing import NamedTuple
@@ -114,24 +113,19 @@ def resampled(num_seeds: int) -> NDArray[np.intp]:
 
 
 def resampled_means(values: NDArray[np.float64] | NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean over seeds of `values`, [S]: original seeds, then each resample, [1 + resamples]."""
-    return np.asarray(values[resampled(len(values))].mean(axis=-1))
+    """Mean over seeds of `values`, [..., S]; all seeds, then resamples: [..., 1 + resamples]."""
+    return np.asarray(values[..., resampled(values.shape[-1])].mean(axis=-1))
 
 
 def resampled_medians(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`median_time` of `times`, [S]: original seeds, then each resample, [1 + resamples]."""
-    return median_time(times[resampled(len(times))])
+    """`median_time` of `times`, [..., S]; all seeds, then resamples: [..., 1 + resamples]."""
+    return median_time(times[..., resampled(times.shape[-1])])
 
 
-def over_seeds(
-    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], num_seeds: int
-) -> Estimate:
-    """Value of a statistic of S seeds, with its bootstrap interval.
-
-    The statistic maps rows of S seed indices, [B, S], to one value per row, [B].
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):  # times may be infinite
-        return interval(np.asarray(statistic(resampled(num_seeds))))
+def median_ratios(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`resampled_medians` of `times` over those of `others`; nan where both are infinite."""
+    with np.errstate(invalid="ignore"):
+        return resampled_medians(times) / resampled_medians(others)
 
 
 def interval(values: NDArray[np.float64]) -> Estimate:

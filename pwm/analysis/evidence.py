@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 from functools import partial
 
@@ -58,5 +57,5 @@ class Evidence:
         """Engines and versions of the code that trained the experiments, as text for a record."""
         if not isinstance(self.source, Store):  # published outcomes, all of this version
             return trained_by(self._engine)
-        shards = itertools.chain.from_iterable(plan(self.experiment(name)) for name in names)
+        shards = (shard for name in names for shard in plan(self.experiment(name)))
         return self.source.trained_with(shards)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -150,7 +150,7 @@ def as_text(outcomes: Sequence[ExternalOutcome | LoopOutcome], versions: str) ->
     Rows are sorted by run; there must be at least one.
     """
     rows = []
-    for outcome in sorted(outcomes, key=lambda each: astuple(each.run)):
+    for outcome in sorted(outcomes, key=lambda each: each.run):
         results = asdict(outcome)
         run = results.pop("run")
         rows.append(run | results)

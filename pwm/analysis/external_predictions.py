@@ -20,7 +20,7 @@ from math import inf
 
 import numpy as np
 
-from pwm.analysis.estimates import interval, resampled_means, resampled_medians
+from pwm.analysis.estimates import interval, median_ratios, resampled_means, resampled_medians
 from pwm.analysis.external import AgentSetting, Array, Baseline, Loop, Loops, LoopSetting
 from pwm.analysis.predictions import predictions
 from pwm.analysis.statements import Statement, predicted_statement
@@ -35,7 +35,7 @@ def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]
 
     def slowdown(setting: AgentSetting, weight: float) -> Array:
         """Median time with another weight, over that with the libraries' usual weight, 0.5."""
-        return _time_ratio(times[setting._replace(vf_coef=weight)], times[setting])
+        return median_ratios(times[setting._replace(vf_coef=weight)], times[setting])
 
     def success(setting: AgentSetting, weight: float) -> Array:
         """Fraction of seeds that learned with another weight."""
@@ -52,7 +52,7 @@ def agent_statements(times: Mapping[AgentSetting, Array]) -> Iterator[Statement]
         "upper-edge": success(shared, 0.05) - success(shared, 5.0),
         "centred": success(centred, 0.05) - success(centred, 50.0),
         "normalised": success(shared._replace(returns="normalised"), 5.0) - success(centred, 5.0),
-        "centring-separate": _largest_factor([_time_ratio(times[ppo], times[ppo_centred])]),
+        "centring-separate": _largest_factor([median_ratios(times[ppo], times[ppo_centred])]),
     }
     yield from _statements("agents", measured)
 
@@ -91,7 +91,7 @@ class Pair:
     @property
     def slowdown(self) -> Array:
         """Ratio of median times to learn, attached over detached."""
-        return _time_ratio(self.values("attached", "time"), self.values("detached", "time"))
+        return median_ratios(self.values("attached", "time"), self.values("detached", "time"))
 
     @property
     def lost_success(self) -> Array:
@@ -181,13 +181,7 @@ def _a3c(loops: Loops) -> dict[str, Array]:
 
 def _heavy_slowdown(at: Mapping[float, Pair]) -> Array:
     """Median time of detached runs at weight 10 over that at weight 0.1."""
-    return _time_ratio(at[10.0].values("detached", "time"), at[0.1].values("detached", "time"))
-
-
-def _time_ratio(times: Array, reference: Array) -> Array:
-    """Median of `times`, [S], over that of `reference`, [S]; nan if both medians are infinite."""
-    with np.errstate(invalid="ignore"):
-        return resampled_medians(times) / resampled_medians(reference)
+    return median_ratios(at[10.0].values("detached", "time"), at[0.1].values("detached", "time"))
 
 
 def _largest_factor(ratios: Sequence[Array]) -> Array:

@@ -91,4 +91,4 @@ def log_bias_ratio(
 ) -> NDArray[np.float64]:
     """Log ratio of mean measured to mean predicted bias, [1 + resamples], given biases by seed."""
     positive = np.maximum(resampled_means(measured), LEAST_BIAS)
-    return np.asarray(np.log(positive / resampled_means(predicted)))
+    return np.log(positive / resampled_means(predicted))

@@ -5,7 +5,6 @@ The policy loss's gradient may also reach the critic: the leak.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import inf
 
 import numpy as np
@@ -20,17 +19,17 @@ Array = NDArray[np.float64]
 
 
 def target_weights(
-    steps: int, discount: float, trace_decay: float, horizon: int | None = None
+    steps: int, discount: float, trace_decay: float, horizon: int
 ) -> tuple[Array, Array]:
     """Weights M of the rewards r and N of later values v in λ-returns G = M r + N v, [T, T] each.
 
     With the discount γ and the trace decay λ, M[t, s] = (γ λ)^(s-t) for s ≥ t, and
-    N[t, s] = γ (1 - λ) (γ λ)^(s-t-1) for s > t; both are 0 elsewhere. Returns end with the episode
-    of T `steps`, or with the segment of `horizon` steps, a divisor of T, that contains the step.
+    N[t, s] = γ (1 - λ) (γ λ)^(s-t-1) for s > t; both are 0 elsewhere. An episode has T
+    `steps`. A return ends with the segment of `horizon` steps, a divisor of T, that it starts in.
     """
     step = np.arange(steps)
     lag = step - step[:, None]  # s - t: (T, T)
-    segment = step // (horizon or steps)
+    segment = step // horizon
     within = segment == segment[:, None]
     decay = discount * trace_decay
     reward_weights = np.where(within & (lag >= 0), decay ** np.maximum(lag, 0), 0.0)
@@ -39,15 +38,15 @@ def target_weights(
 
 
 def fixed_point_values(
-    rewards: Sequence[float] | Array,
-    entropies: Sequence[float] | Array,
+    rewards: Array,
+    entropies: Array,
     temperature: float,
     *,
     discount: float,
     trace_decay: float,
     leaking_targets: bool = False,
-    horizon: int | None = None,
-    period: int | None = None,
+    horizon: int,
+    period: int,
 ) -> Array:
     """Mean value at each step of an episode, for a critic at its fixed point with λ-returns.
 
@@ -72,22 +71,21 @@ def fixed_point_values(
         discount: γ, the discount.
         trace_decay: λ, the trace decay.
         leaking_targets: whether the policy loss's gradient also reaches the values in G.
-        horizon: steps per segment at whose end returns are cut, a divisor of T; T if None.
-        period: number of steps that the critic distinguishes, a divisor of T; T if None.
+        horizon: steps per segment at whose end returns are cut, a divisor of T.
+        period: number of steps that the critic distinguishes, a divisor of T.
     Returns:
         The values, in reward, [T]. The bias is values minus discounted returns.
     """
     steps = len(rewards)
     reward_weights, value_weights = target_weights(steps, discount, trace_decay, horizon)
-    leak = np.array(entropies, np.float64)  # q / α: (T,)
+    leak = entropies  # q / α: (T,)
     if leaking_targets:
-        leak -= value_weights.T @ leak
+        leak = leak - value_weights.T @ leak
     # Steps at the same place in their period share a value: there are P values for T steps.
-    places = np.arange(period or steps)
-    at_place = np.arange(steps) % len(places) == places[:, None]  # (P, T)
+    at_place = np.arange(steps) % period == np.arange(period)[:, None]  # (P, T)
     mean_at = at_place / at_place.sum(axis=1, keepdims=True)  # averages over the steps at a place
     # values = mean_at @ (reward_weights @ rewards + value_weights @ at_place.T @ values + q)
-    system = np.eye(len(places)) - mean_at @ value_weights @ at_place.T
+    system = np.eye(period) - mean_at @ value_weights @ at_place.T
     values = np.linalg.solve(system, mean_at @ (reward_weights @ rewards + temperature * leak))
     return np.asarray(values @ at_place)  # (P,) to (T,)
 

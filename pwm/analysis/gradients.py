@@ -7,8 +7,6 @@ metric or diagnostic. Shapes: S seeds at one setting and weight, K windows of ep
 
 from __future__ import annotations
 
-from math import nan
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +14,6 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 
 UNLEARNED = 0.6  # fraction of trials rewarded; with pwm5, a policy without memory can reach 0.625
-SMALL_WEIGHT = 0.2  # up to this critic weight, a detached critic hardly moves the trunk
-
-
-def undisturbed_times(runs: Outcomes) -> NDArray[np.float64]:
-    """Episodes until detached runs of weights up to `SMALL_WEIGHT` learned: [small weights, S]."""
-    small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
-    return runs.at(baseline="detached", critic_weight=small).time
 
 
 def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -33,12 +24,6 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
     before = np.logical_and.accumulate(runs.curve("reward") < UNLEARNED, axis=1)
     with np.errstate(invalid="ignore"):  # 0 / 0 if there is no such window
         return np.asarray(np.where(before, curve, 0.0).sum(axis=1) / before.sum(axis=1))
-
-
-def known_median(values: NDArray[np.float64]) -> float:
-    """Median of the values that are not nan; nan if there are none."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else nan
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:

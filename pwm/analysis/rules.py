@@ -21,10 +21,10 @@ from scipy.stats import rankdata
 from pwm.analysis.estimates import (
     Estimate,
     interval,
+    median_ratios,
     rate,
     rate_difference,
     resampled,
-    resampled_medians,
 )
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.times import median_time
@@ -135,8 +135,7 @@ class Comparison:
     def time_ratio(self, one: str, other: str, condition: str) -> Estimate:
         """Median time to learn of the method `one` over that of `other`, paired by seed."""
         times, reference = self._times(one, condition), self._times(other, condition)
-        with np.errstate(invalid="ignore"):  # nan where both medians are infinite
-            return interval(resampled_medians(times) / resampled_medians(reference))
+        return interval(median_ratios(times, reference))
 
     def _times(self, method: str, condition: str) -> NDArray[np.float64]:
         """Times to learn of a method's seeds in a condition: [S]."""

@@ -101,9 +101,9 @@ class Targets:
         return float(1 - self._weights[1].sum(axis=1).mean())
 
     @property
-    def _horizon_steps(self) -> int | None:
-        """Steps per segment, at whose end returns are cut; None if they end with the episode."""
-        return self.trial_length if self.horizon == "trial" else None
+    def _horizon_steps(self) -> int:
+        """Steps per segment, a trial or the episode, at whose end returns are cut."""
+        return self.trial_length if self.horizon == "trial" else self.steps
 
     @cached_property
     def _weights(self) -> tuple[Array, Array]:

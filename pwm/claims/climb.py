@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 from pwm.analysis.early_probes import STARTS, probe_after, probed_runs
-from pwm.analysis.estimates import Estimate, interval, over_seeds
+from pwm.analysis.estimates import Estimate, interval, resampled
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import RIVALS
@@ -101,7 +101,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
     """Median over the seeds of `runs` of a diagnostic measured after `episode` episodes."""
     values = probe_after(runs, diagnostic, episode)  # (S,)
-    return over_seeds(lambda seeds: np.median(values[seeds], axis=-1), len(values))
+    return interval(np.median(values[resampled(len(values))], axis=-1))
 
 
 def distance_claims(evidence: Evidence) -> Iterator[Claim]:

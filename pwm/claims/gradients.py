@@ -12,9 +12,8 @@ from itertools import product
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, mean, over_seeds
+from pwm.analysis.estimates import Estimate, interval, mean, resampled_means
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, identity_sides, policy_share
 from pwm.analysis.outcomes import Outcomes
@@ -120,12 +119,7 @@ def identity_claims(evidence: Evidence) -> Iterator[Claim]:
 def _ratio_of_sides(runs: Outcomes) -> Estimate:
     """Left side of the identity over its right side, each averaged over seeds and windows."""
     left, right = (side.mean(axis=1) for side in identity_sides(runs))  # (S,) each
-
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Ratio for B selections of seeds, [B], given the indices of the seeds, [B, S]."""
-        return np.asarray(left[seeds].mean(axis=-1) / right[seeds].mean(axis=-1))
-
-    return over_seeds(ratio, len(left))
+    return interval(resampled_means(left) / resampled_means(right))
 
 
 def _median_difference(runs: Outcomes) -> float:

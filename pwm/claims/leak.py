@@ -16,12 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.conditions import light_edges
-from pwm.analysis.estimates import Estimate, interval, over_seeds, quantiles, rate, rate_difference
+from pwm.analysis.estimates import (
+    Estimate,
+    interval,
+    median_ratios,
+    quantiles,
+    rate,
+    rate_difference,
+)
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import Law, fitted_law
 from pwm.analysis.theory import value_floor
-from pwm.analysis.times import median_time
 from pwm.claims.claim import Band, Claim
 from pwm.core.leak import critic_bias
 
@@ -175,13 +181,7 @@ def _relative_time(runs: Outcomes, reference: Outcomes, weights: Sequence[float]
     """Median time to learn over that of `reference` at the same weight, mean over `weights`."""
     slow = runs.at(critic_weight=weights).time  # (W, S)
     fast = reference.at(critic_weight=weights).time  # (W, S)
-
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Mean ratio for B selections of seeds, [B], given the seeds' indices, [B, S]."""
-        ratios = median_time(slow[:, seeds]) / median_time(fast[:, seeds])  # (W, B)
-        return np.asarray(ratios.mean(axis=0))
-
-    return over_seeds(ratio, slow.shape[-1])
+    return interval(median_ratios(slow, fast).mean(axis=0))  # over weights
 
 
 def hand_claims(evidence: Evidence) -> Iterator[Claim]:
@@ -242,14 +242,8 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
         predicted.append(law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0))
     slow = by_hand.time[rows]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)
-
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The geometric mean for B selections of seeds, [B], given their indices, [B, S]."""
-        slowdowns = median_time(slow[:, seeds]) / median_time(fast[seeds])  # (biases, B)
-        log_ratios = np.log(slowdowns.T / predicted)  # (B, biases)
-        return np.asarray(np.exp(log_ratios.mean(axis=-1)))
-
-    return over_seeds(ratio, len(fast))
+    log_ratios = np.log(median_ratios(slow, fast).T / predicted)  # (1 + resamples, biases)
+    return interval(np.exp(log_ratios.mean(axis=-1)))
 
 
 def separate_claims(evidence: Evidence) -> Iterator[Claim]:

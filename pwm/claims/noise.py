@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pwm.analysis.conditions import Condition, conditions
-from pwm.analysis.estimates import Estimate, interval, over_seeds
+from pwm.analysis.estimates import Estimate, interval, resampled
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.fourth_predictions import NEAR_NOISE, fourth_cells, of_variants
 from pwm.analysis.slowdowns import (
@@ -51,7 +50,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
     errors = []
     for steps in (15, 60):
         runs = evidence.of("separate").at(episode_length=steps)
-        condition = Condition(group="separate", experiment="separate", runs=runs)
+        condition = Condition(experiment="separate", runs=runs)
         yield Claim(
             name=f"noise-constant-separate-{steps}",
             says=f"separate networks, {steps} steps, start 0: {FACTOR}",
@@ -78,12 +77,8 @@ def _noise_constant(condition: Condition) -> Estimate:
     """
     weights, noise = condition.runs.weights, condition.noise_weight
     attached, detached = condition.attached.time, condition.detached.time  # (W, S) each
-
-    def constant(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The factor for B selections of seeds, [B], given their indices, [B, S]."""
-        return noise_constant(weights, attached[:, seeds], detached[:, seeds], noise)
-
-    return over_seeds(constant, attached.shape[-1])
+    seeds = resampled(attached.shape[-1])  # (1 + resamples, S)
+    return interval(noise_constant(weights, attached[:, seeds], detached[:, seeds], noise))
 
 
 def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:

@@ -11,12 +11,18 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pwm.analysis.estimates import Estimate, over_seeds, quantiles, rate, rate_difference
+from pwm.analysis.estimates import (
+    Estimate,
+    interval,
+    quantiles,
+    rate,
+    rate_difference,
+    resampled_means,
+    resampled_medians,
+)
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.times import median_time
 from pwm.claims.claim import Claim
 
 
@@ -144,29 +150,18 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
     """Success at the best weight less that at `weight`, in the condition where this is largest."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
+    rates = resampled_means(learned)  # (conditions, W, 1 + resamples)
     index = conditions[0].weights.index(weight)
-
-    def most_lost(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The largest loss for B selections of seeds, [B], given their indices, [B, S]."""
-        rates = learned[..., seeds].mean(axis=-1)  # (conditions, W, B)
-        lost = rates.max(axis=1) - rates[:, index]  # (conditions, B)
-        return np.asarray(lost.max(axis=0))
-
-    return over_seeds(most_lost, learned.shape[-1])
+    lost = rates.max(axis=1) - rates[:, index]  # (conditions, 1 + resamples)
+    return interval(lost.max(axis=0))
 
 
 def _cost_of_attaching(runs: Outcomes) -> Estimate:
     """Median time to learn, attached over detached, each at the weight where it is shortest."""
-    attached = runs.at(baseline="attached").time  # (W, S)
-    detached = runs.at(baseline="detached").time  # (W, S)
-
-    def ratio(seeds: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The ratio for B selections of seeds, [B], given their indices, [B, S]."""
-        least_attached = median_time(attached[:, seeds]).min(axis=0)  # (B,) from (W, B)
-        least_detached = median_time(detached[:, seeds]).min(axis=0)
-        return np.asarray(least_attached / least_detached)
-
-    return over_seeds(ratio, attached.shape[-1])
+    attached = resampled_medians(runs.at(baseline="attached").time)  # (W, 1 + resamples)
+    detached = resampled_medians(runs.at(baseline="detached").time)
+    with np.errstate(invalid="ignore"):  # nan where all medians are infinite
+        return interval(attached.min(axis=0) / detached.min(axis=0))
 
 
 GROUPS = (collapse_claims, bonus_claims, notes_claims, practice_claims)

@@ -48,7 +48,7 @@ def condition(noise: float, **fields: Any) -> Condition:
         weights = tuple(weight / 20 for weight in WEIGHTS)
         experiment = replace(experiment, axes={**GRID.axes, "critic_weight": weights})
     runs = made_up_outcomes(experiment, outcome)
-    return Condition(group="made up", experiment="grid", runs=runs)
+    return Condition(experiment="grid", runs=runs)
 
 
 FITTED = fitted_law().noise_weight(15)
@@ -152,7 +152,6 @@ def test_every_condition_is_one_setting_with_both_baselines() -> None:
     for name, found in every.items():
         group, _, size = name.rpartition("-")
         base = found.runs.base
-        assert group == found.group
         assert int(size) == (base.task.trial_length if group == "trial" else found.steps)
         assert list(found.runs.axes) == ["baseline", "critic_weight", "seed"]
         assert set(found.runs.configs) <= set(EXPERIMENTS[found.experiment].runs())

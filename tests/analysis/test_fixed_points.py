@@ -65,8 +65,8 @@ class Episodes(NamedTuple):
         config, steps = self.config, self.rewards.shape[1]
         attached = config.baseline == "attached"
         return fixed_point_values(
-            self.rewards.mean(dim=0).tolist(),
-            (-self.log_probs.mean(dim=0)).tolist(),
+            self.rewards.mean(dim=0).numpy(),
+            -self.log_probs.mean(dim=0).numpy(),
             leak_temperature(steps, WEIGHT, config.policy_reduction) * attached,
             discount=config.discount,
             trace_decay=config.trace_decay,
@@ -125,8 +125,13 @@ def test_an_attached_value_alone_lowers_advantages_by_the_same_at_every_decay(
 @pytest.mark.parametrize("trace_decay", [0.0, 0.5, 1.0])
 def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> None:
     steps, middle = 400, 200
-    settings: dict[str, Any] = {"discount": discount, "trace_decay": trace_decay}
-    zero, one = [0.0] * steps, [1.0] * steps
+    settings: dict[str, Any] = {
+        "discount": discount,
+        "trace_decay": trace_decay,
+        "horizon": steps,
+        "period": steps,
+    }
+    zero, one = np.zeros(steps), np.ones(steps)
     own = fixed_point_values(zero, one, 2.0, **settings)[middle]
     assert own == pytest.approx(2 * (1 - discount * trace_decay) / (1 - discount), rel=1e-6)
     every = fixed_point_values(zero, one, 2.0, leaking_targets=True, **settings)[middle]
@@ -136,18 +141,19 @@ def test_the_limits_of_long_episodes(discount: float, trace_decay: float) -> Non
 def test_undiscounted_biases_by_hand() -> None:
     # Six steps, α H = 2. With TD(0), each value adds up the leaks of all steps to come: 12 ... 2.
     # If later values leak too, all but the first step's cancel.
-    zero, one = [0.0] * 6, [1.0] * 6
-    td: dict[str, Any] = {"discount": 1.0, "trace_decay": 0.0}
+    zero, one = np.zeros(6), np.ones(6)
+    td: dict[str, Any] = {"discount": 1.0, "trace_decay": 0.0, "horizon": 6, "period": 6}
     assert fixed_point_values(zero, one, 2.0, **td).tolist() == pytest.approx([12, 10, 8, 6, 4, 2])
     every = fixed_point_values(zero, one, 2.0, leaking_targets=True, **td)
     assert every.tolist() == pytest.approx([2, 0, 0, 0, 0, 0])
     # A critic that knows only the step within a trial of 3 has the first trial's biases in both.
-    blind = fixed_point_values(zero, one, 2.0, period=3, **td)
+    blind_td = td | {"period": 3}
+    blind = fixed_point_values(zero, one, 2.0, **blind_td)
     assert blind.tolist() == pytest.approx([12, 10, 8] * 2)
     # To it, every trial is the last with probability 1/2, so it expects 2 trials of reward 1/2.
-    reward = [0, 0, 0.5] * 2
-    assert fixed_point_values(reward, one, 0.0, period=3, **td).tolist() == pytest.approx([1] * 6)
-    monte_carlo = fixed_point_values(reward, one, 0.0, period=3, discount=1.0, trace_decay=1.0)
+    reward = np.tile([0, 0, 0.5], 2)
+    assert fixed_point_values(reward, one, 0.0, **blind_td).tolist() == pytest.approx([1] * 6)
+    monte_carlo = fixed_point_values(reward, one, 0.0, **blind_td | {"trace_decay": 1.0})
     assert monte_carlo.tolist() == pytest.approx([0.75] * 6)
 
 

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from pwm.analysis.gradients import (
-    before_learning,
-    identity_sides,
-    known_median,
-    policy_share,
-    share_weight,
-    undisturbed_times,
-)
+from pwm.analysis.gradients import before_learning, identity_sides, policy_share, share_weight
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
 from pwm.core.config import TrainConfig
@@ -39,10 +32,6 @@ REWARD = [
 ]
 
 
-def outcome(run: TrainConfig) -> Mapping[str, ArrayLike]:
-    return {"time": run.critic_weight * np.array([100.0, 500, np.inf])}
-
-
 def curves(run: TrainConfig) -> Mapping[str, ArrayLike]:
     windows = np.arange(1.0, 9)
     return {
@@ -59,22 +48,13 @@ def curves(run: TrainConfig) -> Mapping[str, ArrayLike]:
 
 @pytest.fixture
 def runs() -> Outcomes:
-    return made_up_outcomes(EXPERIMENT, outcome, curves)
-
-
-def test_undisturbed_times_are_those_of_light_detached_runs(runs: Outcomes) -> None:
-    assert undisturbed_times(runs).tolist() == [[10, 50, np.inf], [20, 100, np.inf]]
+    return made_up_outcomes(EXPERIMENT, lambda _run: {}, curves)
 
 
 def test_before_learning_ends_at_the_first_rise(runs: Outcomes) -> None:
     part = runs.at(baseline="detached", critic_weight=5.0)
     found = before_learning(part, np.tile(np.arange(8.0), (3, 1)))
     np.testing.assert_array_equal(found, [0.5, 3.5, np.nan])
-
-
-def test_middle_ignores_nan() -> None:
-    assert known_median(np.array([1.0, np.nan, 2.0, 4.0])) == 2
-    assert np.isnan(known_median(np.full(2, np.nan)))
 
 
 def test_shares_are_ratios_of_squared_norms(runs: Outcomes) -> None:
