@@ -79,7 +79,7 @@ class Condition:
         the number of steps T; for "fixed", to c alone.
         """
         law = fitted_law()
-        fixed = law.noise_weight(FITTED_STEPS) * self.policy_factor
+        fixed = law.noise_constant * noise_weight(FITTED_STEPS, 3) * self.policy_factor
         return {
             "ratio": law.noise_constant * self.noise_weight,
             "steps": fixed * self.steps / FITTED_STEPS,
