@@ -78,7 +78,8 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
-            if_unknown = np.where(at_least & (cell.bounds > predicted), cell.bounds, np.nan)
+            exceeds = cell.bounds > predicted
+            if_unknown = np.where(exceeds, cell.bounds, np.nan) if at_least else np.nan
             measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, if_unknown)
             excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
