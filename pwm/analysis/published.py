@@ -85,7 +85,7 @@ class Record:
         }
         return cls(digest, trail, outcome, curves)
 
-    def select(self, runs: slice | Sequence[int]) -> Record:
+    def select(self, runs: Sequence[int]) -> Record:
         """The record of the runs with these indices."""
         curves = {name: curve[runs] for name, curve in self.curves.items()}
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
@@ -116,7 +116,7 @@ class PublishedRuns:
     @cached_property
     def configs(self) -> Sequence[TrainConfig]:
         """The configuration of each run."""
-        return [run for shard in plan(self._experiment) for run in shard.runs]
+        return self._experiment.runs()
 
     def outcomes(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Outcomes of the runs with these indices; implements `Runs.outcomes`."""

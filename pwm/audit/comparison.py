@@ -18,7 +18,6 @@ from pwm.core.config import TrainConfig
 from pwm.runs.digests import trail_ends
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
-from pwm.runs.shards import plan
 
 
 class Place(NamedTuple):
@@ -42,7 +41,7 @@ def published_runs(
     places = dict[TrainConfig, list[Place]]()
     for name, chosen in selected.items():
         experiment = experiments[name]
-        runs = [run for shard in plan(experiment) for run in shard.runs]  # by number
+        runs = experiment.runs()
         for number in np.flatnonzero(chosen).tolist():
             places.setdefault(runs[number], []).append(Place(experiment, number))
     return places
