@@ -21,9 +21,9 @@ from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
+from pwm.experiments.grids import TRIAL_LENGTHS
 
 LIGHT = 0.1  # critic weight of the light critic, to which slowdowns are relative
-TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
 CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 

@@ -19,7 +19,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.experiments import WEIGHTS
+from pwm.experiments.grids import WEIGHTS
 from pwm.figures.panels import WIDTH, draw_success, without_powers
 from pwm.figures.tables import SUCCESS, Table
 

@@ -16,7 +16,8 @@ from pwm.analysis.estimates import interval
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
-from pwm.experiments import EXPERIMENTS, WEIGHTS
+from pwm.experiments import EXPERIMENTS
+from pwm.experiments.grids import WEIGHTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
 from tests.claims.worlds import MadeUp
