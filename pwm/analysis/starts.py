@@ -25,6 +25,7 @@ from pwm.experiments.grids import TRIAL_LENGTHS
 
 LIGHT = 0.1  # critic weight of the light critic, to which slowdowns are relative
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
+MEAN_RETURN = 5.25  # at 60 steps, of a policy that is rewarded in half of the trials
 CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 
 
@@ -106,8 +107,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     from_zero = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     other_starts = evidence.of("distance")
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
-    by_start = {0.0: ("weight-0.001", from_zero), mean_return: ("start-mean", from_mean)}
+    by_start = {0.0: ("weight-0.001", from_zero), MEAN_RETURN: ("start-mean", from_mean)}
     for start in other_starts.axes["critic_start"]:
         by_start[start] = ("distance", other_starts.at(critic_start=start))
     cells = {}
