@@ -23,6 +23,7 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
 from pwm.analysis.theory import noise_weight
 from pwm.core.leak import policy_factor
+from pwm.experiments.grids import TRIAL_LENGTHS
 
 LARGEST_LIGHT = 20.0  # largest weight used to fit a lower edge, for a summed policy loss
 LEAST_PLATEAU = 0.25  # success rate that some light weight must reach for there to be an edge
@@ -33,7 +34,6 @@ EXPERIMENTS: Mapping[str, str] = {
 }  # fmt: skip
 """Experiment of each group except "trial"; each of its episode lengths is a condition. In "mean",
 the policy loss is a mean over steps. The lengths and learning rate of "held-out" are in no fit."""
-TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, in the group "trial"; all other groups have 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Condition:
         the number of steps T; for "fixed", to c alone.
         """
         law = fitted_law()
-        fixed = law.noise_weight(FITTED_STEPS) * self.policy_factor
+        fixed = law.noise_constant * noise_weight(FITTED_STEPS, 3) * self.policy_factor
         return {
             "ratio": law.noise_constant * self.noise_weight,
             "steps": fixed * self.steps / FITTED_STEPS,

@@ -37,7 +37,7 @@ from pwm.analysis.climb import ARRIVED, SMOOTHING, Optimiser, Setting, climb, fi
 from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.starts import setting_of
-from pwm.analysis.targets import Leak, Targets
+from pwm.analysis.targets import Targets
 from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
@@ -189,19 +189,15 @@ def _climb_setting(run: TrainConfig) -> Setting:
 def _targets(run: TrainConfig) -> Targets:
     """Targets of a run's critic; only a leak into the whole critic ("attached") is modelled."""
     loss = run.loss
-    leak: Leak = "none"
-    temperature = 0.0
-    if loss.baseline == "attached":
-        leak = "all" if loss.leaking_targets else "own"
-        temperature = leak_temperature(run.task.num_steps, run.critic_weight)
+    attached = loss.baseline == "attached"
     return Targets(
         steps=run.task.num_steps,
         trial_length=run.task.trial_length,
         discount=loss.discount,
         trace_decay=loss.trace_decay,
         horizon=loss.return_horizon,
-        leak=leak,
-        temperature=temperature,
+        temperature=leak_temperature(run.task.num_steps, run.critic_weight) if attached else 0.0,
+        leaking_targets=loss.leaking_targets,
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.analysis.theory import noise_weight, slowdown
+from pwm.analysis.theory import slowdown
 from pwm.io.repository import published
 
 
@@ -26,41 +25,20 @@ def predictions() -> dict[str, Any]:
     return content
 
 
-@dataclass(frozen=True, kw_only=True)
-class Law:
-    """Law of the slowdown: the closed form `pwm.analysis.theory.slowdown` with two constants.
-
-    A slowdown is a ratio of times to learn. Two things slow learning: the leak (the policy loss's
-    gradient with respect to the values), and a heavy critic's gradient in the shared trunk. The
-    policy loss is a sum over steps.
-    """
+class Law(NamedTuple):
+    """Constants of the law of the slowdown, the closed form `pwm.analysis.theory.slowdown`."""
 
     noise_constant: float
-    """Factor on the noise weight (`pwm.analysis.theory.noise_weight`); 1 if not fitted."""
+    """Factor on the noise weight (`pwm.analysis.theory.noise_weight`)."""
     share_weight: float
-    """Critic weight at which the critic's gradient in the shared trunk is as large as the policy's;
-    inf if the networks are separate."""
-
-    def noise_weight(self, steps: int, trial_length: int = 3) -> float:
-        """Critic weight at which the leak slows learning by a factor of sqrt(2)."""
-        return self.noise_constant * noise_weight(steps, trial_length)
-
-    def leak_slowdown(self, weight: float, steps: int, trial_length: int = 3) -> float:
-        """Predicted slowdown by the leak alone."""
-        return slowdown(bias=self.noise_weight(steps, trial_length) / weight)
-
-    def trunk_slowdown(self, weight: float, bias: float = 0.0) -> float:
-        """Predicted slowdown by a critic in a shared trunk, relative to a light, unbiased one.
-
-        `bias` is the bias of the baseline divided by the standard deviation of the return.
-        """
-        return slowdown(bias, weight / self.share_weight)
+    """Critic weight at which the critic's gradient in the shared trunk is as large as the
+    policy's."""
 
 
 def fitted_law() -> Law:
     """The law of the third set of predictions, with the constants stated before its runs."""
     third = predictions()["third"]
-    return Law(noise_constant=third["noise_constant"], share_weight=third["share_weight"])
+    return Law(third["noise_constant"], third["share_weight"])
 
 
 def learned_when_slowed(

@@ -85,7 +85,7 @@ class Record:
         }
         return cls(digest, trail, outcome, curves)
 
-    def select(self, runs: slice | Sequence[int]) -> Record:
+    def select(self, runs: Sequence[int]) -> Record:
         """The record of the runs with these indices."""
         curves = {name: curve[runs] for name, curve in self.curves.items()}
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)

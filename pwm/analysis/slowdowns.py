@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pwm.analysis.estimates import RESAMPLES, Estimate, interval, resampled_medians
 from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.outcomes import Outcomes
+from pwm.analysis.statements import Statement
 
 LAW = "law"
 """Name of the account under test, the law of `pwm.analysis.climb`; the others are its rivals."""
@@ -150,6 +151,6 @@ def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 
-def experiments_of(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """Names of the cells' experiments, each once."""
-    return tuple(dict.fromkeys(name for cell in cells for name in cell.experiments))
+def experiments_of(measured: Iterable[Cell | Statement]) -> tuple[str, ...]:
+    """Names of the experiments of cells or statements, each once."""
+    return tuple(dict.fromkeys(name for each in measured for name in each.experiments))

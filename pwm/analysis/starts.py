@@ -21,10 +21,11 @@ from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
+from pwm.experiments.grids import TRIAL_LENGTHS
 
 LIGHT = 0.1  # critic weight of the light critic, to which slowdowns are relative
-TRIAL_LENGTHS = (2, 4, 6)  # other than the default, 3
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`
+MEAN_RETURN = 5.25  # at 60 steps, of a policy that is rewarded in half of the trials
 CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 
 
@@ -78,7 +79,8 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
     for cell in cells:
         predicted = cell.predicted[LAW]
         if predicted > CLEAR:
-            if_unknown = np.where(at_least & (cell.bounds > predicted), cell.bounds, np.nan)
+            exceeds = cell.bounds > predicted
+            if_unknown = np.where(exceeds, cell.bounds, np.nan) if at_least else np.nan
             measured = np.where(np.isfinite(cell.slowdowns), cell.slowdowns, if_unknown)
             excess = np.maximum(measured**2 - 1, 0)  # 0 if learning is not slowed at all
             factors.append(np.sqrt(excess / (predicted**2 - 1)))
@@ -105,8 +107,7 @@ def distance_cells(evidence: Evidence) -> dict[tuple[float, float], Cell]:
     from_zero = evidence.of("weight-0.001").at(baseline="detached", episode_length=DISTANCE_STEPS)
     from_mean = evidence.of("start-mean").at(episode_length=DISTANCE_STEPS)
     other_starts = evidence.of("distance")
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
-    by_start = {0.0: ("weight-0.001", from_zero), mean_return: ("start-mean", from_mean)}
+    by_start = {0.0: ("weight-0.001", from_zero), MEAN_RETURN: ("start-mean", from_mean)}
     for start in other_starts.axes["critic_start"]:
         by_start[start] = ("distance", other_starts.at(critic_start=start))
     cells = {}

@@ -36,15 +36,6 @@ class Statement:
         inside = self.region[0] <= low and high <= self.region[1]
         return self.right and not (isnan(low) or inside or self.otherwise)
 
-    @property
-    def wrong_region(self) -> tuple[float, float]:
-        """Numbers that refute the statement: above `region`, or below if it has no upper limit.
-
-        The lower limit of a region with an upper one is taken as the least possible number.
-        """
-        low, high = self.region
-        return (high, inf) if high < inf else (-inf, low)
-
 
 def predicted_statement(
     name: str, entry: Mapping[str, Any], estimate: Estimate, experiments: tuple[str, ...] = ()

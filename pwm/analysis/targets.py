@@ -20,9 +20,6 @@ import numpy as np
 
 from pwm.analysis.fixed_points import Array, fixed_point_values, target_weights
 
-Leak = Literal["none", "own", "all"]
-"""Values that the policy loss's gradient reaches: none, only v_t, or also those in the targets."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
@@ -33,8 +30,8 @@ class Targets:
     discount: float = 1.0  # γ
     trace_decay: float = 1.0  # λ
     horizon: Literal["episode", "trial"] = "episode"  # at whose end returns are cut
-    leak: Leak = "none"
     temperature: float = 0.0  # α in reward per nat, the leak's strength (`leak_temperature`)
+    leaking_targets: bool = False  # whether the leak reaches the values in the targets, too
     success: float = 0.5  # probability that a trial is rewarded
     entropy: float | None = None
     """Policy's entropy at every step, in nats; None for that of `pwm.core.leak.start_entropy`."""
@@ -45,10 +42,10 @@ class Targets:
         return fixed_point_values(
             self._mean_rewards,
             self._entropies,
-            self.temperature if self.leak != "none" else 0.0,
+            self.temperature,
             discount=self.discount,
             trace_decay=self.trace_decay,
-            leaking_targets=self.leak == "all",
+            leaking_targets=self.leaking_targets,
             horizon=self._horizon_steps,
             period=self.trial_length,
         )
@@ -81,7 +78,7 @@ class Targets:
     @property
     def unbiased(self) -> Targets:
         """The same targets without a leak."""
-        return replace(self, leak="none")
+        return replace(self, temperature=0.0)
 
     @property
     def excess(self) -> float:

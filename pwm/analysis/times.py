@@ -31,13 +31,12 @@ def noise_constant(
     By `pwm.analysis.theory.slowdown` without a share of the critic's, attached runs take
     r = sqrt(1 + (factor · noise / w)²) times as long as detached ones with the same critic weight
     w. So each weight gives a factor sqrt(r² - 1) w / noise, if the ratio r of median times is
-    finite and exceeds `SLOWED`. Returns the median over these weights, [...]; nan if there are
-    none. `weights` are [W]; `attached` and `detached` are the episodes until each seed learned,
-    [W, ..., S].
+    finite and exceeds `SLOWED`. Returns the median over these weights; nan if there are none.
+    `weights` are [W]; `attached` and `detached` are the episodes until each seed learned, [W, S],
+    or [W, B, S] for B results.
     """
-    slow, fast = median_time(attached), median_time(detached)  # (W, ...)
+    slow, fast = median_time(attached).T, median_time(detached).T  # (W,) or (B, W)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
-    weight = np.expand_dims(weights, tuple(range(1, slow.ndim)))  # (W, 1, ...), to fit (W, ...)
     with catch_warnings(action="ignore", category=RuntimeWarning):  # no weight counts
-        factors = np.sqrt((slow / fast) ** 2 - 1) * weight / noise
-        return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=0))
+        factors = np.sqrt((slow / fast) ** 2 - 1) * weights / noise
+        return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=-1))

@@ -21,7 +21,7 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import RIVALS
 from pwm.analysis.slowdowns import LAW, root_mean_square
-from pwm.analysis.starts import distance_cells, grid_cells
+from pwm.analysis.starts import MEAN_RETURN, distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
 ARRIVED, LATE = 200, 5000  # episodes: after a heavy critic's climb, and at the end of training
@@ -52,7 +52,6 @@ PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
         {"raw": (0.0, 0.01), "mean": (0.01, 0.06), "centred": (0.01, 0.06)},
     ),
 )
-MEAN_RETURN = 5.25  # at 60 steps, of a policy that is rewarded in half of the trials
 DISTANCES: Mapping[tuple[float, float], Band] = {
     (-5.25, 1.0): (2.0, 10.0),
     (-5.25, 10.0): (4.0, 10.0),

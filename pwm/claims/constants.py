@@ -15,9 +15,10 @@ from pwm.analysis.learning import FINAL_EPISODES, STANDARD_ERRORS, reward_to_lea
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import fitted_law, predictions
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS
+from pwm.analysis.starts import MEAN_RETURN
 from pwm.analysis.theory import mean_return, noise_weight, value_floor
 from pwm.claims.claim import Number, number, unrounded
-from pwm.claims.climb import ARRIVED, LATE, MEAN_RETURN
+from pwm.claims.climb import ARRIVED, LATE
 from pwm.claims.fifth_numbers import fifth_numbers
 from pwm.claims.foreign import foreign_numbers
 from pwm.claims.grids import grids

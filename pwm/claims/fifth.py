@@ -27,7 +27,7 @@ from pwm.analysis.slowdowns import (
     root_mean_square,
 )
 from pwm.claims.claim import Band, Claim, slug
-from pwm.claims.fourth import experiments_behind, statement_claim, unsure_claim
+from pwm.claims.fourth import statement_claim, unsure_claim
 
 FAILS: Mapping[str, Band] = {
     "sgd-leak": (1.5, inf),
@@ -86,7 +86,7 @@ def right_claims(evidence: Evidence) -> Iterator[Claim]:
         says=f"fifth set: statements, of {len(judged)}, that are right",
         estimate=Estimate(sum(statement.right for statement in judged)),
         band=(MOSTLY * len(judged), len(judged) - len(FAILS)),
-        experiments=experiments_behind(judged),
+        experiments=experiments_of(judged),
         digits=0,
     )
     yield unsure_claim("fifth", judged)

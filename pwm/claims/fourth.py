@@ -7,7 +7,8 @@ The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 
 from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
@@ -30,7 +31,8 @@ from pwm.analysis.slowdowns import (
 from pwm.analysis.statements import Statement
 from pwm.claims.claim import Band, Claim, slug
 
-FAILS = ("noise",)  # statements of the set that turned out wrong
+FAILS: Mapping[str, Band] = {"noise": (-inf, MOST)}
+"""Bands of the measured number, by name of a wrong statement."""
 ERRORS: Mapping[str, Band] = {
     **dict.fromkeys((LAW, "law finished", "law middle"), (0.0, 0.5)),
     **dict.fromkeys(RIVALS, (0.2, 3.0)),
@@ -51,8 +53,7 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields a claim for each statement of the set, and one about those that are not sure."""
     judged = [*right_if(evidence), *refuted_if(evidence)]
     for statement in judged:
-        wrong = statement.wrong_region if statement.name in FAILS else None
-        yield statement_claim("fourth", statement, wrong)
+        yield statement_claim("fourth", statement, FAILS.get(statement.name))
     yield unsure_claim("fourth", judged)
 
 
@@ -78,14 +79,9 @@ def unsure_claim(prefix: str, judged: Sequence[Statement]) -> Claim:
         "leaves the right region",
         estimate=Estimate(sum(statement.unsure for statement in judged)),
         band=(1, len(judged) / 4),  # some are not sure, but most are
-        experiments=experiments_behind(judged),
+        experiments=experiments_of(judged),
         digits=0,
     )
-
-
-def experiments_behind(judged: Iterable[Statement]) -> tuple[str, ...]:
-    """Names of the experiments that statements are judged by, each once."""
-    return tuple(dict.fromkeys(name for statement in judged for name in statement.experiments))
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:

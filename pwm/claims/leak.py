@@ -26,8 +26,8 @@ from pwm.analysis.estimates import (
 )
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.predictions import Law, fitted_law
-from pwm.analysis.theory import value_floor
+from pwm.analysis.predictions import fitted_law
+from pwm.analysis.theory import noise_weight, slowdown, value_floor
 from pwm.claims.claim import Band, Claim
 from pwm.core.leak import critic_bias
 
@@ -233,13 +233,13 @@ def _by_hand_over_law(by_hand: Outcomes, detached: Outcomes) -> Estimate:
         detached: runs without a bias, by critic weight and seed, [W, S].
     """
     # The effect of a bias is as in theory; only the share of the critic's gradient is fitted.
-    law = Law(noise_constant=1.0, share_weight=fitted_law().share_weight)
+    share = 5.0 / fitted_law().share_weight
     rows = [row for row, weight in enumerate(detached.weights) if 1 <= weight <= 10]
     predicted = []
     for row in rows:
         # The leak's bias at this weight, divided by the return's standard deviation.
-        bias = law.noise_weight(15) / detached.weights[row]
-        predicted.append(law.trunk_slowdown(5.0, bias) / law.trunk_slowdown(5.0))
+        bias = noise_weight(15, 3) / detached.weights[row]
+        predicted.append(slowdown(bias, share) / slowdown(critic=share))
     slow = by_hand.time[rows]  # (biases, S)
     fast = detached.at(critic_weight=5.0).time  # (S,)
     log_ratios = np.log(median_ratios(slow, fast).T / predicted)  # (1 + resamples, biases)

@@ -20,7 +20,8 @@ from pwm.analysis.estimates import Estimate, interval, rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.gradients import before_learning, share_weight
 from pwm.analysis.outcomes import Outcomes
-from pwm.analysis.predictions import Law, predictions
+from pwm.analysis.predictions import predictions
+from pwm.analysis.theory import noise_weight, slowdown
 from pwm.claims.claim import Band, Claim, slug
 
 FACTOR = 2.0  # largest factor between a measured edge and a prediction that counts as right
@@ -122,25 +123,23 @@ def second_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _law_as_first_written(runs: Outcomes, probed: Outcomes) -> dict[str, NDArray[np.bool_]]:
-    """Predicts which runs learn at each weight, by the first version of `Law`.
+    """Predicts which runs learn at each weight, by the first version of the law.
 
-    `Law` gives slowdowns: how many times as long runs take to learn due to the leak and to a heavy
-    critic. The time to learn of each undisturbed run, detached and of small weight, is multiplied
-    by the slowdown at each weight. A run learns if this product is within its budget.
+    The law (`slowdown`) says how many times as long runs take to learn due to the leak and to a
+    heavy critic. The time to learn of each undisturbed run, detached and of small weight, is
+    multiplied by the slowdown at each weight. A run learns if this product is within its budget.
 
     Args:
         runs: runs of one episode length, by baseline, weight and seed; R of them are undisturbed.
-        probed: light detached runs of the same length, whose measured gradients give
-            `Law.share_weight`.
+        probed: light detached runs of the same length, whose gradients give `share_weight`.
     Returns:
         Whether each undisturbed run would learn at each weight, [W, R], by baseline.
     """
     share = float(np.nanmedian(before_learning(probed, share_weight(probed))))
-    law = Law(noise_constant=1.0, share_weight=share)
-    steps = runs.base.task.episode_length
+    noise = noise_weight(runs.base.task.episode_length, 3)
     # The law's first version squared the slowdown by the trunk.
-    by_trunk = np.array([law.trunk_slowdown(weight) ** 2 for weight in runs.weights])  # (W,)
-    by_leak = np.array([law.leak_slowdown(weight, steps) for weight in runs.weights])  # (W,)
+    by_trunk = np.array([slowdown(critic=weight / share) ** 2 for weight in runs.weights])  # (W,)
+    by_leak = np.array([slowdown(bias=noise / weight) for weight in runs.weights])  # (W,)
     slowdowns = {"attached": by_trunk * by_leak, "detached": by_trunk}
     small = [weight for weight in runs.weights if weight <= SMALL_WEIGHT]
     times = runs.at(baseline="detached", critic_weight=small).time.ravel()  # (R,)

@@ -83,6 +83,8 @@ UNCARRIED: Mapping[str, Band] = {"centred 100": (0.9, 1), "centred per-loss": (0
 """Bands of mean success over the ranked conditions without a carried state, by method."""
 LONGEST: Mapping[str, Band] = {"centred 100": (0.85, 1), "centred per-loss": (0.5, 0.95)}
 """Bands of success at 240 steps and learning rate 0.005, by method."""
+VERDICTS: Mapping[str, Band] = {"right": (6, 6), "wrong": (3, 3)}
+"""Bands of the number of predictions, out of nine, by verdict."""
 TRIED: Mapping[str, Mapping[int, Band]] = {
     "centred 100": {15: (0.9, 1), 60: (0.9, 1), 120: (0.9, 1)},
     "centred per-loss": {15: (0.9, 1), 60: (0.9, 1), 120: (0.8, 0.95)},
@@ -140,17 +142,14 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         experiments=COMPARED,
     )
     # One prediction, that a heavy critic only slows the shared network, is tested by `brake`.
-    predictions = [*judged_rules(comparison), judged_brake(evidence.of("brake"))]
-    num_right = sum(prediction.right for prediction in predictions)
-    for verdict, count, expected in (
-        ("right", num_right, 6),
-        ("wrong", len(predictions) - num_right, 3),
-    ):
+    are_right = [*judged_rules(comparison).values(), judged_brake(evidence.of("brake"))]
+    counts = {"right": are_right.count(True), "wrong": are_right.count(False)}
+    for verdict, band in VERDICTS.items():
         yield Claim(
             name=f"rules-{verdict}",
-            says=f"predictions about rules, of {len(predictions)}, that are {verdict}",
-            estimate=Estimate(count),
-            band=(expected, expected),
+            says=f"predictions about rules, of {len(are_right)}, that are {verdict}",
+            estimate=Estimate(counts[verdict]),
+            band=band,
             experiments=(*COMPARED, "brake"),
             digits=0,
         )

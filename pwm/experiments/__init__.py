@@ -9,14 +9,12 @@ from pwm.core.errors import require
 from pwm.engines import EngineName
 from pwm.experiments.fifth import fifth_experiments
 from pwm.experiments.fourth import fourth_experiments
-from pwm.experiments.grids import WEIGHTS
 from pwm.experiments.leak import leak_experiments
 from pwm.experiments.notes import NOTES_GRIDS
 from pwm.experiments.rules import rule_experiments
 from pwm.experiments.start import start_experiments
 from pwm.runs.experiment import Experiment, Size
 
-__all__ = ["EXPERIMENTS", "NOTES", "WEIGHTS", "chosen"]
 _ALL = (
     *NOTES_GRIDS,
     *leak_experiments(),

@@ -12,6 +12,8 @@ from pwm.runs.fields import replaced
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)  # critic weights, like `WEIGHTS`
+LENGTHS = (6, 15, 30, 60, 120)  # steps per episode
+TRIAL_LENGTHS = (2, 4, 6)  # steps per trial, other than the default, 3
 BASE = TrainConfig(
     task=TaskConfig(episode_length=15), learning_rate=0.001, num_episodes=20_000, log_every=100
 )

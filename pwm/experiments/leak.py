@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pwm.experiments.grids import FEW_WEIGHTS, WEIGHTS, grid
+from pwm.experiments.grids import FEW_WEIGHTS, LENGTHS, TRIAL_LENGTHS, WEIGHTS, grid
 from pwm.runs.experiment import Experiment
 
 
@@ -19,7 +19,7 @@ def leak_experiments() -> Iterator[Experiment]:
             "how success depends on critic weight, episode length and baseline",
             learning_rate=rate,
             num_episodes=episodes,
-            episode_length=(6, 15, 30, 60, 120),
+            episode_length=LENGTHS,
         )
     yield grid(
         "held-out",
@@ -27,7 +27,7 @@ def leak_experiments() -> Iterator[Experiment]:
         learning_rate=0.002,
         episode_length=(9, 24, 45, 90),
     )
-    for trial_length in (2, 4, 6):
+    for trial_length in TRIAL_LENGTHS:
         yield grid(
             f"trial-length-{trial_length}",
             "shorter or longer trials, five per episode: the return keeps its variance",
@@ -119,7 +119,7 @@ def leak_experiments() -> Iterator[Experiment]:
         log_every=1000,
         probe_episodes=64,
         weights=(0.1, 1.0, 5.0, 20.0, 100.0),
-        episode_length=(6, 15, 30, 60, 120),
+        episode_length=LENGTHS,
     )
     yield grid(
         "lost",

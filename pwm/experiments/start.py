@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pwm.experiments.grids import grid
+from pwm.experiments.grids import LENGTHS, TRIAL_LENGTHS, grid
 from pwm.runs.experiment import Experiment
 
-LENGTHS = (6, 15, 30, 60, 120)  # steps per episode
 DECADES = (0.1, 1.0, 10.0, 100.0)  # critic weights
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # episodes after which to probe
 
@@ -52,7 +51,7 @@ def start_experiments() -> Iterator[Experiment]:
     yield grid("start-mean", about, DECADES, episode_length=LENGTHS, **mean)
     about = "an attached critic that starts at the leak's fixed point"
     yield grid("start-fixed-point", about, episode_length=LENGTHS, **fixed_point)
-    for trial_length in (2, 4, 6):
+    for trial_length in TRIAL_LENGTHS:
         task: dict[str, Any] = {"episode_length": 5 * trial_length, "trial_length": trial_length}
         about = "start-mean at weight 0.1, with shorter or longer trials, five per episode"
         yield grid(f"start-mean-trial-{trial_length}", about, (0.1,), **task, **mean)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from pwm.analysis.climb import Setting, climb_slowdown
 from pwm.analysis.early_probes import probed_runs, probes
 from pwm.analysis.evidence import Evidence
-from pwm.analysis.starts import DISTANCE_STEPS, distance_cells
+from pwm.analysis.starts import DISTANCE_STEPS, MEAN_RETURN, distance_cells
 from pwm.figures.panels import WIDTH, draw_estimate, without_powers
 from pwm.figures.tables import Table, quartiles
 
@@ -74,19 +74,18 @@ def _draw_diagnostic(axes: Axes, evidence: Evidence, name: str) -> Table:
 def _draw_slowdowns(axes: Axes, evidence: Evidence) -> Table:
     """Plots measured and predicted slowdowns by start minus mean return; returns table rows."""
     table: Table = []
-    mean_return = Setting(steps=DISTANCE_STEPS, critic_weight=0.0).fixed_point  # detached: no bias
     cells = distance_cells(evidence)  # by start and weight
     starts = np.linspace(min(cells)[0], max(cells)[0], 81)  # from the lowest to the highest start
     for weight, colour in WEIGHTS.items():
         for (start, cell_weight), cell in cells.items():
             if cell_weight == weight:
-                offset = start - mean_return
+                offset = start - MEAN_RETURN
                 draw_estimate(axes, offset, cell.estimate, colour, marker="o")
                 series = "measured" if cell.finished else "at least"
                 table.append(("slowdown", series, weight, offset, *cell.estimate))
         setting = Setting(steps=DISTANCE_STEPS, critic_weight=weight)
         predicted = [climb_slowdown(replace(setting, start=float(start))) for start in starts]
-        offsets = starts - mean_return
+        offsets = starts - MEAN_RETURN
         axes.plot(offsets, predicted, color=colour, linewidth=0.9, zorder=0)
         axes.annotate(f"w = {weight:g}", (offsets[-1], predicted[-1]), xytext=(2, 0),
                       textcoords="offset points", fontsize=6.5, color=colour, va="center",

@@ -1,7 +1,7 @@
 """Figures of success, the fraction of seeds that learned, by critic weight.
 
 The leak is the policy loss's gradient with respect to the values, which biases them. Attached
-critics have it; detached ones do not. The law (`pwm.analysis.predictions.Law`) predicts its cost.
+critics have it; detached ones do not. The law (`pwm.analysis.theory.slowdown`) predicts its cost.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pwm.analysis.estimates import success_rate
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
-from pwm.analysis.theory import noise_weight
-from pwm.experiments import WEIGHTS
+from pwm.analysis.theory import noise_weight, slowdown
+from pwm.experiments.grids import WEIGHTS
 from pwm.figures.panels import WIDTH, draw_success, without_powers
 from pwm.figures.tables import SUCCESS, Table
 
@@ -107,10 +107,9 @@ def _draw_bias_by_hand(axes: Axes, evidence: Evidence) -> Table:
     runs = evidence.of("weight-0.001").at(episode_length=15)
     attached, detached = runs.at(baseline="attached"), runs.at(baseline="detached")
     by_hand = evidence.of("by-hand").at(critic_weight=critic_weight)  # a bias per weight of WEIGHTS
-    law, noise = fitted_law(), noise_weight(steps=15, trial_length=3)
+    share, noise = critic_weight / fitted_law().share_weight, noise_weight(steps=15, trial_length=3)
     # The bias of a leak at w, noise / w standard deviations of the return, multiplies the times.
-    unbiased_slowdown = law.trunk_slowdown(critic_weight)
-    factors = [law.trunk_slowdown(critic_weight, noise / w) / unbiased_slowdown for w in WEIGHTS]
+    factors = [slowdown(noise / w, share) / slowdown(critic=share) for w in WEIGHTS]
     times = np.outer(factors, detached.at(critic_weight=critic_weight).time)  # (W, S)
     predicted = times <= runs.base.num_episodes
     return [

@@ -16,7 +16,8 @@ from pwm.analysis.estimates import interval
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.config import TrainConfig
-from pwm.experiments import EXPERIMENTS, WEIGHTS
+from pwm.experiments import EXPERIMENTS
+from pwm.experiments.grids import WEIGHTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
 from tests.claims.worlds import MadeUp
@@ -51,7 +52,8 @@ def condition(noise: float, **fields: Any) -> Condition:
     return Condition(experiment="grid", runs=runs)
 
 
-FITTED = fitted_law().noise_weight(15)
+CONSTANT = fitted_law().noise_constant
+FITTED = CONSTANT * noise_weight(15, 3)
 
 
 @pytest.mark.parametrize(
@@ -59,17 +61,17 @@ FITTED = fitted_law().noise_weight(15)
     [
         # All are fitted at 15 steps and trials of 3 steps, so they agree there.
         ({}, FITTED, FITTED, FITTED),
-        ({"episode_length": 60}, fitted_law().noise_weight(60), 4 * FITTED, FITTED),
+        ({"episode_length": 60}, CONSTANT * noise_weight(60, 3), 4 * FITTED, FITTED),
         (
             {"episode_length": 10, "trial_length": 2},
-            fitted_law().noise_weight(10, 2),
+            CONSTANT * noise_weight(10, 2),
             FITTED * 10 / 15,
             FITTED,
         ),
         # A mean policy loss divides the leak by the number of steps.
         (
             {"episode_length": 60, "policy_reduction": "mean"},
-            fitted_law().noise_weight(60) / 60,
+            CONSTANT * noise_weight(60, 3) / 60,
             FITTED / 15,
             FITTED / 60,
         ),
@@ -97,7 +99,7 @@ def test_a_rival_predicts_attached_runs_from_detached_ones() -> None:
 
 def test_rivals_part_where_only_one_is_right() -> None:
     # At 60 steps, the leak is made to slow learning as "ratio" predicts.
-    found = condition(fitted_law().noise_weight(60), episode_length=60)
+    found = condition(CONSTANT * noise_weight(60, 3), episode_length=60)
     errors = {rival: found.errors(found.predicted(rival)).max() for rival in RIVALS}
     assert errors["ratio"] == 0
     assert errors["steps"] > 0.5

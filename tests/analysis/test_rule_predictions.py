@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from pwm.analysis.rule_predictions import Prediction, judged_brake, judged_rules
+from pwm.analysis.rule_predictions import judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS, Comparison
 from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
@@ -36,8 +36,8 @@ def as_predicted(method: str, condition: str) -> float:
     return 18 - len(method) / 10 if method.startswith("centred") or method == "popart" else 9
 
 
-def judged(success: Success) -> dict[str, Prediction]:
-    """Judges the predictions, by name, on made-up runs.
+def judged(success: Success) -> dict[str, bool]:
+    """Whether each prediction is right, by name, on made-up runs.
 
     In each condition, the first `success(method, condition)` seeds learn.
     """
@@ -45,7 +45,7 @@ def judged(success: Success) -> dict[str, Prediction]:
     for row, method in enumerate(METHODS):
         counts[row] = [success(method, condition) for condition in CONDITIONS]
     learned = np.arange(SEEDS) < counts[..., None]
-    found = Comparison(
+    comparison = Comparison(
         methods=tuple(METHODS),
         conditions=tuple(CONDITIONS),
         learned=learned,
@@ -53,13 +53,13 @@ def judged(success: Success) -> dict[str, Prediction]:
         reward=np.where(learned, 1.0, 0.5),
         held_out=HELD_OUT,
     )
-    return {each.name: each for each in judged_rules(found)}
+    return judged_rules(comparison)
 
 
 def test_every_prediction_can_be_right() -> None:
     found = judged(as_predicted)
     assert len(found) == 8
-    assert all(each.right for each in found.values())
+    assert all(found.values())
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_a_prediction_is_judged_by_its_words(
             return count
         return as_predicted(method, condition)
 
-    assert judged(changed)[name].right == right
+    assert judged(changed)[name] == right
 
 
 def test_a_rule_that_is_tied_with_itself_centred_is_no_better() -> None:
     def tied(method: str, condition: str) -> float:
         return as_predicted(method.replace("raw equal", "centred equal"), condition)
 
-    wrong = {name for name, each in judged(tied).items() if not each.right}
+    wrong = {name for name, right in judged(tied).items() if not right}
     assert wrong == {"centring", "raw-sharing"}  # the latter because a raw rule succeeds
 
 
@@ -111,7 +111,7 @@ def test_the_ranking_must_hold_in_the_held_out_conditions() -> None:
         found = as_predicted(method, "60 steps, 0.001")
         return SEEDS - found if condition in HELD_OUT else as_predicted(method, condition)
 
-    assert not judged(reversed_there)["held-out"].right
+    assert not judged(reversed_there)["held-out"]
 
 
 @pytest.mark.parametrize(
@@ -125,4 +125,4 @@ def test_the_brake_is_compared_with_a_heavy_critic(braked: int, heavy: int, righ
         heaviest = run.critic_weight == 100 and run.task.episode_length == 60
         return {"learned": np.arange(SEEDS) < count * heaviest}
 
-    assert judged_brake(made_up_outcomes(EXPERIMENTS["brake"], outcome)).right == right
+    assert judged_brake(made_up_outcomes(EXPERIMENTS["brake"], outcome)) == right

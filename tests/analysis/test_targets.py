@@ -11,12 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwm.analysis.targets import Leak, Targets
+from pwm.analysis.targets import Targets
 from pwm.analysis.theory import mean_return, value_floor
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.experiments.fifth import GROUPS, STARTS
-
-LEAKS: tuple[Leak, ...] = ("none", "own", "all")
 
 
 @st.composite
@@ -28,8 +26,8 @@ def targets(draw: st.DrawFn) -> Targets:
         discount=draw(st.floats(0.1, 1.0)),
         trace_decay=draw(st.floats(0.0, 1.0)),
         horizon=draw(st.sampled_from(["episode", "trial"])),
-        leak=draw(st.sampled_from(LEAKS)),
         temperature=draw(st.floats(0.0, 5.0)),
+        leaking_targets=draw(st.booleans()),
         success=draw(st.floats(0.1, 0.9)),
     )
 
@@ -64,12 +62,12 @@ def pulled(one: Targets, values: list[float], step: int) -> float:
 
     def loss(change: float) -> float:
         moved = [value + change * (place == step) for place, value in enumerate(values)]
-        inside = moved if one.leak == "all" else values
+        inside = moved if one.leaking_targets else values
         found = returns(one, mean_rewards(one), inside)
         differences = (target - value for target, value in zip(found, moved, strict=True))
         return -sum(a * h for a, h in zip(differences, entropies(one), strict=True))
 
-    return 0.0 if one.leak == "none" else (loss(0.5) - loss(-0.5))
+    return loss(0.5) - loss(-0.5)
 
 
 @given(one=targets())
@@ -104,19 +102,19 @@ def test_noise_and_mean_variance_are_those_of_all_outcomes(one: Targets) -> None
 
 @pytest.mark.parametrize("steps", [6, 15, 60])
 def test_whole_returns_have_the_closed_forms(steps: int) -> None:
-    one = Targets(steps=steps, leak="own", temperature=leak_temperature(steps, 5.0))
+    one = Targets(steps=steps, temperature=leak_temperature(steps, 5.0))
     assert one.mean_return == pytest.approx(mean_return(0.5, steps // 3))
     assert one.bias == pytest.approx(critic_bias(steps, start_entropy(3), 5.0))
     assert one.unbiased.noise == pytest.approx(sqrt(value_floor(0.5, steps // 3)))
     assert one.pull == 1
-    assert replace(one, leak="all").bias == pytest.approx(one.bias)
+    assert replace(one, leaking_targets=True).bias == pytest.approx(one.bias)
 
 
 def test_without_a_horizon_the_bias_has_its_two_factors() -> None:
     far = Targets(steps=500, trial_length=1, discount=0.9, trace_decay=0.5, entropy=1.0)
-    leaking = replace(far, leak="own", temperature=3.0)
+    leaking = replace(far, temperature=3.0)
     assert leaking.bias - far.bias == pytest.approx(3 * (1 - 0.45) / (1 - 0.9), rel=0.05)
-    assert replace(leaking, leak="all").bias - far.bias == pytest.approx(3, rel=0.05)
+    assert replace(leaking, leaking_targets=True).bias - far.bias == pytest.approx(3, rel=0.05)
     assert leaking.excess < 0.2 * leaking.bias  # the target is as biased as the value
 
 
@@ -130,11 +128,11 @@ def test_a_critic_off_by_one_is_off_its_targets_by_the_pull() -> None:
 
 @pytest.mark.parametrize(("group", "steps"), STARTS)
 def test_bootstrapped_critics_start_at_their_fixed_points(group: str, steps: int) -> None:
-    leaks: dict[str, Leak] = {"own": "own", "all": "all"}
     for variant, starts in STARTS[group, steps].items():
         for weight, start in starts.items():
             one = Targets(steps=steps, **GROUPS[group])
             if variant != "light":
                 temperature = leak_temperature(steps, weight)
-                one = replace(one, leak=leaks[variant], temperature=temperature)
+                leaking_targets = variant == "all"
+                one = replace(one, temperature=temperature, leaking_targets=leaking_targets)
             assert start == float(f"{one.mean_value:.4g}")
