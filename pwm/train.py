@@ -59,7 +59,7 @@ class Arguments:
     log_every: int = TrainConfig.log_every
     """Episodes per window of the history, which holds averages over windows."""
     probe_episodes: int = TrainConfig.probe_episodes
-    """Episodes played at the end of each window to diagnose the gradients, without training on
+    """Episodes played at each probe to diagnose the gradients, without training on
     them: 0 for no diagnostics, or at least 2."""
     probe_at: tuple[int, ...] = TrainConfig.probe_at
     """Episodes of training after which to diagnose, in place of the ends of windows, for instance
@@ -126,7 +126,8 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted, or a setting is not its default with `--extend`.
+        InputError: a value is not accepted; or, with `--extend`, a setting is not its default, or
+            the folder's run cannot be extended.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:

@@ -185,7 +185,7 @@ def score_variance(steps: int, trial_length: int) -> float:
     `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
     The steps' actions are independent, so the variances of their scores add up.
     """
-    last_steps = steps // trial_length
+    last_steps = steps // trial_length  # one per trial
     return (steps - last_steps) * 2 / 3 + last_steps / 2
 
 

@@ -60,8 +60,8 @@ def _models(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Models on the grid: P plateaus by M pairs of a slope and an edge.
 
-    Returns each model's edge, [P · M], log odds of success at each weight, [P, W, M], and log
-    probability that one seed fails at all of the weights, [P, 1, M].
+    Returns each model's edge, [P · M], log odds of success at each of the W weights, [P, W, M], and
+    log probability that a seed fails at every weight, [P, 1, M].
     """
     log_weights = np.log(weights)
     span = log_weights[-1] - log_weights[0]

@@ -28,7 +28,8 @@ LEAST_BIAS = 1e-9  # smallest mean bias whose logarithm is taken; smaller means 
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     """All cells but the light critics, ordered by group, steps, variant and weight.
 
-    Cached, as `pwm.analysis.fourth_predictions.fourth_cells`.
+    Cached with their slowdowns, which `Evidence.read` therefore records only at their first use.
+    Experiments are found by the beginnings of their names; `pwm.experiments.fifth` names them.
     """
     predicted = predictions()["fifth"]["slowdown"]
     cells = []
@@ -42,12 +43,12 @@ def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
             cells += [
                 Cell(
                     condition=f"{group}-{steps}",
-                    variant=name.removeprefix(prefix).split("-")[0],  # before a weight (`STARTS`)
+                    variant=name.removeprefix(prefix).split("-")[0],  # a weight may follow
                     weight=weight,
                     runs=runs.at(critic_weight=weight),
                     light=light.at(critic_weight=light.weights[0]),
                     experiments=(name, light_name),
-                    predicted=predicted.get(name, {}).get(f"{weight:g}", {}),
+                    predicted=predicted.get(name, {}).get(f"{weight:g}", {}),  # {}: no prediction
                 )
                 for weight in runs.weights
             ]

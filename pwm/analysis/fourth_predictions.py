@@ -69,10 +69,10 @@ STATEMENTS: Mapping[str, tuple[str, tuple[float, float]]] = {
 
 @lru_cache(maxsize=1)
 def fourth_cells(evidence: Evidence) -> tuple[Cell, ...]:
-    """All cells but the light critics, by condition; those that start above the mean are last.
+    """All cells but those of light critics, by condition; those that start above the mean are last.
 
-    Cached, with their slowdowns: `Evidence.read` records the runs behind a slowdown only for the
-    first claim or figure that uses it.
+    Cached with their slowdowns, so that `Evidence.read` records the runs behind a slowdown only for
+    the first claim or figure that uses it.
     """
     cells: list[Cell] = []
     for condition in CONDITIONS:

@@ -33,7 +33,10 @@ def policy_share(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def share_weight(runs: Outcomes) -> NDArray[np.float64]:
-    """Critic weight at which the policy's and critic's parts would have equal norms: [S, K]."""
+    """Critic weight at which the policy's and critic's parts would have equal norms: [S, K].
+
+    It is inf where the critic's part is 0, and nan where both are.
+    """
     weight = runs.base.critic_weight  # to which the critic's part is proportional
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(weight * runs.curve("policy_norm") / runs.curve("critic_norm"))

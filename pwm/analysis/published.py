@@ -196,7 +196,8 @@ class Published:
             FileError: the runs are not published, or belong to another version of the experiment.
         """
         name = experiment.name
-        accepted = f"the outcomes of {name} as it is now; `python -m pwm.digests --write {name}`"
+        command = f"python -m pwm.digests --write {name}"
+        accepted = f"the outcomes of {name} as it is now; `{command}` publishes them"
         require_file(self.plans.get(name) == plan_of(experiment), self.path, accepted)
         return self.records[name]
 

@@ -35,9 +35,9 @@ def summary(runs: Sequence[TrainConfig], history: History) -> str:
 
 
 def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
-    """Predicted critic bias at the fixed point, in reward; None in settings without a formula.
+    """Predicted critic bias at the fixed point, in reward: c T H / (2 w), or 0 if detached.
 
-    It is c T H / (2 w), where H is the policy's entropy in nats, or 0 with a detached baseline.
+    H, the `entropy`, is the policy's, in nats. None in settings where this formula does not hold.
     """
     loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":
@@ -46,8 +46,10 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
         return None  # the critic's fixed point is not the mean return plus the leak's bonus
     if loss.baseline == "detached":
         return 0.0
-    if loss.baseline != "attached" or loss.scales_errors:
-        return None  # the leak reaches only part of the critic, or scaling changes its bias
+    if loss.baseline != "attached":
+        return None  # the head and the trunk get different gradients, and share no fixed point
+    if loss.scales_errors:
+        return None  # scaling changes the bias
     return critic_bias(run.task.num_steps, entropy, run.critic_weight, loss.policy_reduction)
 
 
@@ -108,7 +110,10 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _hidden_states(history: History) -> Iterator[str]:
-    """Yields lines about the agent at the first, the most saturated and the last of `probe_at`."""
+    """Yields lines about hidden states and the critic, at three of the times in `probe_at`.
+
+    These are the first, the one with most saturated units, and the last that training has reached.
+    """
     if history.probe_episode is None or not len(history.probe_episode):
         return
     saturated = np.median(history.diagnostics["saturated"], axis=0)  # (probes,)

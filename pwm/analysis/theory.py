@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
     """Mean expected return over the steps of an episode of N trials, in reward.
 
-    Each trial is rewarded with probability p, the `success`. At a step of trial n, trials n to N
+    Returns are undiscounted and end with the episode, whose trials are equally long. Each trial is
+    rewarded with probability p, the `success`. At a step of trial n, trials n to N
     can still be rewarded, so the expected return is reward p (N - n + 1). Its mean over n is
     reward p (N + 1) / 2.
     """

@@ -63,7 +63,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with 0 if all is as published, else 1, or 128 + a signal's number."""
+    """Runs the command; exits with 1 if anything differs from what is published.
+
+    Otherwise exits with 128 + a signal's number if that interrupted the audit, or 0.
+    """
     about = "Trains a random sample of the published runs again, and compares the bits."
     arguments = parse(Arguments, "python -m pwm.audit", about, argv)
     with errors_in_one_line():
@@ -74,10 +77,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         source = Published.read(arguments.published)
         places = published_runs(_selected(arguments, source), EXPERIMENTS)
         sample = drawn(list(places), arguments.runs, seed)
-        probability = power(len(places), len(sample), wrong=ceil(len(places) / ONE_IN))
+        total = len(places)
+        wrong = ceil(total / ONE_IN)
+        probability = power(total, len(sample), wrong)
         say(
-            f"Drew {len(sample)} of {len(places):,} runs with --seed {seed}. If {1 / ONE_IN:.0%} "
-            f"of them were wrong, {probability:.0%} of such samples would show it."
+            f"Drew {len(sample)} of {total:,} runs with --seed {seed}. If {wrong} of the {total:,} "
+            f"were wrong, {probability:.0%} of such samples would show it."
         )
         records, stopped_by = retrain(sample, arguments.workers)
         if not records:  # interrupted before a run was trained

@@ -39,8 +39,9 @@ Weights = dict[str, Array]
 class JaxPopulation:
     """Replicas of a run with the notes' agent and losses, trained on one core.
 
-    The run sets the stimuli, the lengths of trials and episodes, the hidden size, the critic weight
-    and RMSprop. Its seed determines all random numbers. Its other options are ignored.
+    The run sets the stimuli, the lengths of trials and episodes, the hidden size, the critic
+    weight, and RMSprop's learning rate, decay and epsilon. Its seed determines all random numbers.
+    Its other options are ignored.
     """
 
     def __init__(self, run: TrainConfig, replicas: int) -> None:

@@ -11,9 +11,9 @@ EPISODES_PER_CALL = 64  # episodes that one compiled call of `JaxPopulation` tra
 
 
 def state_rows(task: TaskConfig) -> NDArray[np.int64]:
-    """Row of the table of states for each pair and step of its trial: [pairs, L].
+    """Index of the state at each of the L steps of each pair's trial: [pairs, L].
 
-    The table has the states of each step in turn. Before a trial's last step, they depend only on
+    States are numbered step by step. Before a trial's last step, they depend only on
     the first stimulus: one row per stimulus. At the last step, there is one row per pair.
     """
     first_stimulus = task.pairs[:, :1]  # (pairs, 1)

@@ -82,7 +82,10 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with status 1 if a claim fails or a number differs, else with 0."""
+    """Runs the command; exits with status 1 if a claim fails or, with `--check`, a number differs.
+
+    Other statuses are those of `errors_in_one_line`, or 0.
+    """
     about = "Computes every number that the paper claims, by default from the published outcomes."
     arguments = parse(Arguments, "python -m pwm.claims", about, argv)
     with errors_in_one_line():

@@ -158,9 +158,11 @@ def _theory() -> dict[str, Number]:
 def _predictions() -> dict[str, Number]:
     """Predictions made before the runs (`paper/predictions.json`), and their tolerances.
 
-    Edges are critic weights at which success is half of its plateau (`pwm.analysis.edges`): of the
-    first set, at the file's top level, and of the third, the lower edges of attached runs and
-    (`upper`) the upper ones of detached runs. `per-step` is a lower edge over c T.
+    An edge is a critic weight at which success is half of its plateau (`pwm.analysis.edges`). The
+    first set, at the file's top level, has lower edges of attached runs, and `per-step`, such an
+    edge over c T; `first-mean` is one for a policy loss averaged over steps. The third set also has
+    upper edges of detached runs (`upper`). `trend` and the errors are tolerances; `noise-constant`
+    is the factor of the third set on the noise weight.
     """
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     entries = {

@@ -40,7 +40,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """The set's size, what counts as near, weights, seeds and other values, the leak's slowdown."""
+    """Size and settings of the set, the factor that is near, and the slowdown in large batches."""
     fifth = predictions()["fifth"]
     later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
     return {

@@ -54,6 +54,9 @@ def _counts() -> dict[str, Number]:
     A shard is a set of runs that are trained together. A shard that experiments share is trained
     once; a run that is in several shards is trained in each. Two settings differ if their runs
     differ in a field other than the seed and those that only decide what is logged.
+
+    `compute.runs` counts the runs of all experiments, `trained` those of all shards, and
+    `different` the distinct ones of these.
     """
     trained = list[tuple[TrainConfig, Member]]()
     settings = set[tuple[TrainConfig, float, float]]()

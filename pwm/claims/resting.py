@@ -134,7 +134,10 @@ class Altered:
 
 @dataclass(frozen=True)
 class AlteredRuns:
-    """Runs of which those not in `kept` learn at once or never, and are otherwise random."""
+    """Runs, altered if not in `kept`, to find out whether a claim depends on these.
+
+    Altered runs all learn at once or all never. Their other outcomes and their curves are random.
+    """
 
     runs: Runs
     kept: NDArray[np.bool_]

@@ -98,7 +98,7 @@ class TrainConfig:
         return self.task.trial_length if of_trial else self.task.num_steps
 
     def _require_batches(self) -> None:
-        """Requires that training and probed windows end after whole updates."""
+        """Requires that training, and each window with a probe at its end, ends after an update."""
         count = self.episodes_per_update
         require_integer("episodes_per_update", count, 1)
         accepted = f"a multiple of the {count} episodes per update"
@@ -108,7 +108,10 @@ class TrainConfig:
             require(self.log_every % count == 0, "log_every", self.log_every, accepted)
 
     def _require_probes(self) -> None:
-        """Requires enough probe episodes for a variance; increasing times, after whole updates."""
+        """Checks the number of probe episodes, and the times of probes.
+
+        A variance needs two episodes. Times must increase, and each must be after a whole update.
+        """
         count, times = self.probe_episodes, self.probe_at
         require_integer("probe_episodes", count, 0)
         valid = count == 0 or (count >= 2 and self.loss.lost_gradients == "none")

@@ -1,4 +1,4 @@
-"""Plays one episode of a population, and computes its advantages, losses and metrics.
+"""Plays one `rollout.Episode` of a population; computes its advantages, losses and metrics.
 
 Shapes: R replicas, P parameters, N trials, L steps per trial, T = N L steps per episode.
 """
@@ -21,7 +21,7 @@ class Scales(NamedTuple):
     """Scales of an episode's errors, [R] each: A = ((G - centre) / spread - v) / error_scale.
 
     G are returns in units of reward. An output v of the value head stands for the value
-    centre + spread * v in these units. By default, A = G - v.
+    centre + spread * v in these units. By default, the centre is 0 and the others are 1: A = G - v.
     `pwm.training.balance.episode_scales` sets the scales; they are the same until the next update.
     """
 
@@ -67,7 +67,7 @@ def play_episode(
         returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
         return (returns.reshape_as(v) - centre) / spread
 
-    # By default, these are the returns G, and the three tensors below are G - v.
+    # By default, the targets are the returns G; errors and both kinds of advantages are G - v.
     fixed_targets = targets(raw_values.detach())
     errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
     advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale

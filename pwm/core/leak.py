@@ -1,7 +1,8 @@
 """The leak in closed form: the bias of the critic under an attached baseline.
 
-With a squared value loss and Monte Carlo returns G, the total loss of an episode
-(`pwm.core.losses`) has ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the
+If the baseline is attached, the policy loss also trains the critic. With a squared value loss and
+Monte Carlo returns G, the total loss of an episode of T steps (`pwm.core.losses`, which defines
+the other symbols) has ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t). This is also the
 gradient of w times the value loss with targets G_t - α log π(a_t), where α = c T / (2 w), if the
 targets are held constant. The two agree at every update, for any network that computes the values.
 Since E[-log π] is the policy's entropy H, the leak adds an entropy bonus α H to the critic's

@@ -60,7 +60,7 @@ class LossConfig:
     of `pwm.training.balance`."""
     normalise_advantages: bool = False
     """In the policy loss, subtract the mean of an episode's advantages, then divide by their
-    standard deviation. If the advantages are attached, so are these two."""
+    standard deviation. If the advantages are attached, gradients pass through these two as well."""
     clip_gradient: float = 0.0
     """Largest norm of the gradient of all parameters (under per-loss, of each loss's gradient); a
     longer gradient is scaled down to it. 0 for no limit."""

@@ -1,19 +1,20 @@
 """The losses of one episode, as pure functions.
 
 With the return G_t to the end of the episode, the value v_t, the advantage A_t = G_t - v_t, the
-policy's entropy H_t and the critic weight w, over the T steps of the episode,
+policy's entropy H_t, the critic weight w, and c, which is 1 if the policy loss is a sum over the T
+steps of the episode and 1/T if it is a mean,
 
     value loss  = mean_t A_t²
     policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached
     total       = policy loss + w * value loss - entropy weight * c Σ_t H_t
 
-where c is 1 if the policy loss is a sum over steps and 1/T if it is a mean. Hence, with G constant,
+Hence, with G constant,
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: it raises the critic's values, by c T H / (2 w) at their fixed point
 (`pwm.core.leak`). `pwm.core.episode` computes the advantages. These formulas hold with the defaults
-of `LossConfig`. Its other values change them, or what `pwm.training` does with the losses.
+of `LossConfig`. Other settings change them, or what `pwm.training` does with the losses.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -54,7 +55,8 @@ def episode_losses(
     """Computes all losses of one episode.
 
     `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ.
-    `config` determines which of these tensors the gradients of the losses reach.
+    `errors` holds the targets constant; `advantages` differs from it with `leaking_targets` alone;
+    `head_advantages` serves the baselines attached_head and attached_trunk.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].

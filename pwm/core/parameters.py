@@ -1,8 +1,8 @@
 """How the agent's parameters are stored: a replica's in one row of a tensor [R, P].
 
-Units are added to each LSTM, and numbers to each row, up to multiples of 8 and 32. They are zero,
-and so are their gradients, as nothing leads into a padded unit or out of it. So padded, a replica's
-results have the same bits alone and in a population.
+Zeros pad each LSTM to a multiple of 8 units, and each row to a multiple of 32 numbers. They stay
+zero, as nothing leads into a padded unit or out of it. So padded, a replica's results have the same
+bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; S stimuli; U units of an LSTM, with padding; 4 U gate units.

@@ -124,7 +124,7 @@ class Rollout:
         policy = log_policy.exp()
         # Inverse transform sampling: the action's index is the number of cumulative probabilities
         # that the noise reaches. The noise is scaled by the last of them, which rounding can make
-        # less than 1, so that an action of probability 0 is never chosen.
+        # less than 1, so that a last action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -157,6 +157,7 @@ class Replicas:
                 actions.append(action.long())
                 states.append(self._states())
                 self._lengths += ~self._over
+                # As in the loops, an episode that reaches its largest length ends like a fall.
                 self._over |= fallen | (self._lengths == LONGEST)
                 if self._over.all():
                     break

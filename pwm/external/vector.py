@@ -23,7 +23,7 @@ class VecPWM(VecEnv):
         spaces = self._envs.single_observation_space, self._envs.single_action_space
         super().__init__(num_envs, *spaces)
         self.rewarded: list[float] = []
-        """Fraction of trials rewarded in each finished episode, in order, if holds earn nothing."""
+        """Fraction of trials rewarded in each finished episode, in order, if only reports are."""
         self._rewards = np.zeros(num_envs)  # sum over each unfinished episode so far
         self._actions = np.zeros(num_envs, np.int64)
 
@@ -41,7 +41,7 @@ class VecPWM(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Takes a step in each environment and, after the last step, begins the next episodes.
 
-        It then returns their first observations; `infos` has the last ones of those that ended.
+        It then returns their first observations, and `infos` has the last one of each that ended.
         """
         observations, rewards, over, _, _ = self._envs.step(self._actions)
         self._rewards += rewards

@@ -28,7 +28,8 @@ VARIANTS = {
 """Values of `Cell.variant`, colour and marker by label."""
 HEADING = ("panel", "series", "condition", "critic_weight", "predicted", "value", "low", "high",
            "finished")  # fmt: skip
-"""Columns of the table. If `finished` is False, `value` is only a lower bound."""
+"""Columns of the table. If `finished` is False, the slowdown `value` is only a lower bound; errors
+count such a slowdown at the smallest error possible (`Cell.errors`)."""
 ACCOUNTS = {
     LAW: "law of the climb",
     "weight": "weight",

@@ -102,7 +102,10 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
 
 
 def _add_panels(figure: Figure, rows: Sequence[Row]) -> NDArray[np.object_]:
-    """Adds the fourth panel to each row and, with `probe_at`, the fifth: [rows, 1 or 2]."""
+    """Adds the fourth panel to each row and, with `probe_at`, the fifth: [rows, 1 or 2].
+
+    The figure has no axes yet but the panels, row by row.
+    """
     panels = np.array(figure.axes).reshape(len(rows), -1)
     columns_before = panels.shape[1]
     has_probes = rows[0].history.probe_episode is not None
@@ -129,7 +132,8 @@ def _add_panels(figure: Figure, rows: Sequence[Row]) -> NDArray[np.object_]:
 def _draw_shares(panels: NDArray[np.object_], rows: Sequence[Row]) -> None:
     """Draws `PARTS` as fractions of the trunk's squared gradient, mean over each row's runs.
 
-    Parts may cancel, so a fraction may exceed 1. Where a run has no gradient left, there is a gap.
+    Parts may cancel, so a fraction may exceed 1. There is a gap where a run has no gradient left,
+    as a mean over fewer runs would jump there.
     """
     for axes, row in zip(panels, rows, strict=True):
         diagnostics = row.history.diagnostics

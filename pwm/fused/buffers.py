@@ -8,8 +8,9 @@ task's trials (`pwm.training.diagnostics.trial_states`) are then the nodes of a 
 node of the episode's trials has a row. A row is computed once per episode, and its gradient is the
 sum over the steps that share it. Rows of the same depth form a level and are computed together.
 
-Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded),
-G = 4H gates, S stimuli, N trials, L steps per trial, T = N L steps per episode.
+Shapes: K trunks (2 if policy and critic have separate ones, else 1), M rows, H units (padded to a
+multiple of `vectors.LANES`), G = 4H gates (a multiple of `vectors.WIDE`), S stimuli, N trials, L
+steps per trial, T = N L steps per episode.
 The page's `paper/page/engine.js` fills the same structures, by the names of their fields.
 """
 

@@ -46,8 +46,8 @@ def compiled(function: Function) -> Function:
 def compiled_apart(function: Function) -> Function:
     """Compiles a function like `compiled`, but does not inline it.
 
-    For inner loops over few arrays: inlined into a large caller, they would run out of registers
-    for addresses.
+    For inner loops over few arrays, which would run out of registers for addresses if they were
+    inlined into a large caller.
     """
     # Explicit, because Numba otherwise takes the caller's option.
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))

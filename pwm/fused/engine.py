@@ -9,6 +9,7 @@ Shapes: R replicas, P parameters, E episodes, N trials, L steps per trial, T = N
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from enum import IntEnum
 from typing import Any, get_args
 
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from pwm.core.agent import Agent
 from pwm.core.config import OptimizerName, TrainConfig
+from pwm.core.errors import InputError
 from pwm.core.history import METRICS
-from pwm.core.loss_config import Balance, LossConfig
+from pwm.core.loss_config import Balance, Baseline, LossConfig
 from pwm.core.losses import NORMALISER
 from pwm.core.parameters import GATES, NUM_OUTPUTS, VALUE
 from pwm.core.rollout import Draws
@@ -36,6 +38,25 @@ from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import OF_ADAM
 from pwm.training.update import CLIP_EPSILON
 
+LEAKS: dict[Baseline, tuple[bool, bool]] = {
+    "attached": (True, True),
+    "detached": (False, False),
+    "attached_head": (False, True),
+    "attached_trunk": (True, False),
+}
+"""Whether the leak reaches the trunk, and whether it reaches the value head."""
+KNOWN_OPTIONS = {
+    "task", "stimulus_set", "trial_length", "episode_length", "timeout", "hold_reward", "reward",
+    "agent", "hidden_size", "carry_state", "separate_trunks",
+    "loss", "baseline", "policy_reduction", "discount", "entropy_weight", "optimism", "balance",
+    "lost_gradients", "returns", "tracking_rate", "trace_decay", "leaking_targets", "value_loss",
+    "return_horizon", "normalise_advantages", "clip_gradient",
+    "critic_weight", "learning_rate", "trunk_rate", "optimizer", "square_decay", "momentum_decay",
+    "epsilon", "episodes_per_update", "num_episodes", "log_every", "probe_episodes", "probe_at",
+    "critic_start", "seed",
+}  # fmt: skip
+"""Fields of all configurations that compiled code takes into account, or that it need not know."""
+
 
 class FusedEngine:
     """Trains a population in compiled code, one replica after another.
@@ -44,10 +65,13 @@ class FusedEngine:
 
     Args:
         runs: R runs that differ only in seed, critic weight and learning rate.
+    Raises:
+        InputError: the runs use an option that compiled code does not know.
     """
 
     def __init__(self, runs: tuple[TrainConfig, ...]) -> None:
         check_constants()
+        require_known_options(runs[0])
         self.runs = runs
         config = runs[0]
         agent = Agent(config.agent, config.task.num_stimuli)
@@ -145,6 +169,20 @@ def check_constants() -> None:
             raise ValueError(f"the fused engine has {repeated}; the torch engine has {original}")
 
 
+def require_known_options(run: TrainConfig) -> None:
+    """Requires the default for fields that were added to a configuration, but not to this engine.
+
+    Raises:
+        InputError: one of them has another value.
+    """
+    for config in (run.task, run.agent, run.loss, run):
+        for field in fields(config):
+            value = getattr(config, field.name)
+            if field.name not in KNOWN_OPTIONS and value != field.default:
+                accepted = f"{field.default}, or --engine torch; `pwm.fused` lacks this option"
+                raise InputError(field.name, value, accepted)
+
+
 def task_tables(config: TrainConfig) -> TaskTables:
     """Tables of the task for compiled code."""
     observations = observation_table(config.task)  # (pairs + 1, L, S), one-hot or zero
@@ -173,10 +211,11 @@ def update_rule(config: TrainConfig, loss: LossConfig, trunk_size: int) -> Updat
     `loss` may differ from `config.loss` (not in its horizon), as for a probe. `trunk_size` is the
     number of a replica's parameters in the trunk, which precede the heads'.
     """
+    leak_into_trunk, leak_into_head = LEAKS[loss.baseline]
     steps, popart = config.task.num_steps, loss.balance == "popart"  # popart standardises returns
     return UpdateRule(
-        leak_into_trunk=loss.baseline in ("attached", "attached_trunk"),
-        leak_into_head=loss.baseline in ("attached", "attached_head"),
+        leak_into_trunk=leak_into_trunk,
+        leak_into_head=leak_into_head,
         values_kept=loss.lost_gradients != "values",
         log_probs_kept=loss.lost_gradients != "log_probs",
         optimism=np.float32(loss.optimism),
@@ -230,7 +269,7 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
     trunks, units, stimuli = agent.config.num_trunks, agent.layout.padded_size, config.num_stimuli
     gates = NUM_GATES * units
-    # The products in `pwm.fused.products` need these multiples.
+    # Loops over vectors, as in `pwm.fused.products`, need these multiples.
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0
     return Work(
         projected=_floats(trunks, stimuli + 1, gates),

@@ -259,9 +259,10 @@ def _reinterpreted(lanes: Any, element: Any) -> Any:
 
 @intrinsic
 def choose(_context: Any, condition: Any, if_true: Any, if_false: Any) -> Any:
-    """Chooses one of two numbers in each lane by a condition, as NumPy's `where` does.
+    """Chooses one of two floats in each lane by a condition, as NumPy's `where` does.
 
-    `if_true` and `if_false` are vectors, or scalars for all lanes.
+    `condition` is the result of a comparison of vectors; `if_true` and `if_false` are vectors of
+    floats, or scalars for all lanes.
     """
     result = LanesType(condition.count)
 
@@ -290,12 +291,13 @@ def _make_operator(
     `on_floats` and `on_integers` take LLVM's builder and two vectors, of floats or of integers, and
     build the result; None if the operator is not defined for them.
     """
+    builds = {FLOAT: on_floats, INTEGER: on_integers}  # none for booleans, as a comparison gives
 
     @intrinsic
     def apply(_context: Any, one: Any, other: Any) -> Any:
         """Applies the operator; `implementation` has checked the operands."""
         lanes = one if isinstance(one, LanesType) else other
-        instruction: Any = on_integers if lanes.element == INTEGER else on_floats
+        instruction: Any = builds[lanes.element]
         result = LanesType(lanes.count, BOOLEAN) if operation in COMPARISONS else lanes
         return result(one, other), _code(
             lambda builder, values: instruction(
@@ -311,12 +313,10 @@ def _make_operator(
             return apply(one, other)
 
         lanes = one if isinstance(one, LanesType) else other
-        if not isinstance(lanes, LanesType):
+        if not isinstance(lanes, LanesType) or builds.get(lanes.element) is None:
             return None
-        of_integers = lanes.element == INTEGER
-        accepted = (lanes, types.int32 if of_integers else types.float32)
-        is_defined = (on_integers if of_integers else on_floats) is not None
-        return operate if is_defined and one in accepted and other in accepted else None
+        accepted = (lanes, types.int32 if lanes.element == INTEGER else types.float32)
+        return operate if one in accepted and other in accepted else None
 
 
 def _compare(symbol: str) -> Callable[..., Any]:

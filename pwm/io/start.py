@@ -23,10 +23,10 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares a command for its slow imports: if one fails or is interrupted, prints one line.
+    """Prepares a command for its slow imports, so that one that fails or is stopped prints a line.
 
-    Ends the command at once, also with one line, if the imports cannot succeed: with too small a
-    limit on memory (`ulimit -v`), in a removed working folder, or with invalid tqdm settings.
+    Ends the command at once, also with one line, if it cannot succeed: with too small a limit on
+    memory (`ulimit -v`), in a removed working folder, or with invalid tqdm settings.
     """
     sys.excepthook = _in_one_line
     # An ignored Ctrl-C, as in a background process, stays ignored.
@@ -132,7 +132,7 @@ def _in_one_line(
 def _failed_import(error: BaseException, trace: TracebackType | None) -> str | None:
     """File or name of the library that failed to import; None if the error has another cause."""
     frames = traceback.extract_tb(trace)
-    # Frames outside this package and the frozen part of Python's import system
+    # Frames outside this package and Python's frozen modules (the import system, runpy)
     foreign = [frame for frame in frames if not frame.filename.startswith((PACKAGE, "<frozen"))]
     if foreign and foreign[0].name == "<module>":  # raised while a library was imported
         # The innermost module is at fault: the library or a dependency, not a function it called.

@@ -90,7 +90,7 @@ class _UncompiledEngine(FusedEngine):
     """Fused engine that, instead of training, keeps the arguments for the compiled `train`."""
 
     def train(self, draws: Draws) -> Any:
-        """Keeps the arguments, for their types; the constructor calls this once."""
+        """Keeps the arguments, whose types `functions` needs; the constructor calls this once."""
         metrics = np.zeros((0, 0, 0), "f4")  # only the number of axes and the dtype matter
         episodes = Episodes(draws.trials.numpy(), draws.noise.numpy(), metrics)
         self.arguments = (self.task, self.rule, self.population, episodes, self.work)

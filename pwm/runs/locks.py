@@ -23,8 +23,8 @@ LOCK = ".lock"
 def lock_file(path: Path) -> FileLock:
     """Makes a lock on the file `path`, for a shard or a folder; acquiring it creates the file.
 
-    Group and others may read or write the file if they may read or write its folder, so another
-    user can lock the file that a killed process left.
+    The folder must exist. Group and others may read or write the file if they may read or write the
+    folder, so another user can lock the file that a killed process left.
     """
     shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
     # A soft lock, for file systems without locks, would outlive a killed process.
@@ -58,14 +58,23 @@ def lock(store: Store, shard: Shard) -> Iterator[bool]:
 
 
 def is_locked(store: Store, shard: Shard) -> bool:
-    """Whether a running process holds the lock of a shard."""
+    """Whether a running process holds the lock of a shard.
+
+    Holds the lock for a moment itself; a process that tries to lock the shard then is refused.
+
+    Raises:
+        FileError: the lock file is another user's, and cannot be read.
+    """
+    path = store.path(shard, LOCK)
     try:
-        with _locked(store.path(shard, LOCK)):
+        with _locked(path):
             return False
     except FileNotFoundError:
         return False
     except BlockingIOError:
         return True
+    except PermissionError as error:
+        raise FileError(path, "a lock file that can be read") from error
 
 
 @contextmanager

@@ -149,8 +149,8 @@ class SlurmExecutor(Executor):
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
         """Completes a job's future: with the error or, if there is none, with the result None."""
-        with self._lock:
-            del self._jobs[future]
+        with self._lock:  # not held below: a callback of the future may submit
+            del self._jobs[future]  # first, so that no other thread completes it
         if error is None:
             future.set_result(None)
         else:

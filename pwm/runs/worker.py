@@ -41,7 +41,7 @@ class Sweep:
 
 
 def train_shards(shards: Sequence[Shard], sweep: Sweep) -> None:
-    """Trains the shards that are neither stored nor locked by another process.
+    """Trains the shards that are neither stored nor locked by another process, until told to stop.
 
     Raises:
         InputError: the store cannot be written, a shard cannot be read just after it was written,

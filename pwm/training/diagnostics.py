@@ -218,13 +218,13 @@ def net_weights(steps: int, discount: float, trace_decay: float) -> list[float]:
     """Net weight of each value v_t in the sum of errors Σ_s (v_s - G_s), with λ-returns G_s: [T].
 
     v_t has the coefficient 1 in its own error v_t - G_t, and -γ (1 - λ) (γ λ)^(t-s-1) in the error
-    of each earlier step s, whose return contains it. Where all values equal the Monte Carlo
-    returns, so do λ-returns, and the sum is 0. As it is linear in the values, it is therefore the
-    sum of values minus Monte Carlo returns with these weights, which `AgentProbe` measures.
+    of each earlier step s, whose return contains it. The sum is affine in the values, and 0 if they
+    equal the Monte Carlo returns M_t, as λ-returns do then. So it is Σ_t weight_t (v_t - M_t),
+    which `AgentProbe` measures.
 
     If targets leak, log π(a_s) has the same coefficients in the derivatives of the policy loss with
-    respect to v_s and to later values. They add up to the net weight of the step at the same
-    distance from the other end, which has as many earlier steps as step s has later ones.
+    respect to v_s and to later values. They add up to the net weight of step T - 1 - s, which has
+    as many earlier steps as step s has later ones.
 
     Returns end after T = `steps`; γ is `discount`, λ is `trace_decay`. Weights are 1 if λ is 1.
     """

@@ -134,7 +134,7 @@ class TorchEngine:
         """
         if self._config.loss.balance not in COMBINATIONS:
             return self._gradient(losses.total).unsqueeze(0)
-        critic = self._critic_weights * losses.value  # `Scales.critic_factor` is 1 here
+        critic = self._critic_weights * losses.value  # no rule here changes `Scales.critic_factor`
         return torch.stack([self._gradient(losses.total - critic), self._gradient(critic)])
 
     def _gradient(self, loss: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from math import inf
 from typing import Any, NamedTuple, get_args
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.config import TrainConfig
+from pwm.core.errors import InputError
 from pwm.core.history import METRICS, History
 from pwm.core.loss_config import Balance, LossConfig, Returns
 from pwm.core.losses import episode_losses
@@ -53,6 +54,25 @@ def runs_of_one_episode(draw: st.DrawFn) -> TrainConfig:
         log_every=1,
         seed=draw(st.integers(0, 1000)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWithAnOption(LossConfig):
+    sharpness: float = 1.0
+
+
+def test_an_option_that_only_the_torch_engine_knows_is_refused() -> None:
+    make_trainer([replace(QUICK, loss=LossWithAnOption())])
+    loss = LossWithAnOption(sharpness=0.5)
+    with pytest.raises(InputError, match=r"--sharpness 0\.5: expected 1\.0, or --engine torch"):
+        make_trainer([replace(QUICK, loss=loss)])
+    make_trainer([replace(QUICK, loss=loss)], "torch")
+
+
+def test_known_options_are_fields() -> None:
+    configs = (QUICK, QUICK.task, QUICK.agent, QUICK.loss)
+    names = {field.name for config in configs for field in fields(config)}
+    assert names >= fused_engine.KNOWN_OPTIONS
 
 
 # Running statistics before an episode: none yet, or some values of each column.

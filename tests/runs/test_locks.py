@@ -255,6 +255,14 @@ def test_a_lock_that_cannot_be_replaced_is_one_line(mode: int, folder: int, shar
     assert as_nobody(acquired, shared) == f"FileError: {lock_path(shared)}: expected {accepted}"
 
 
+@needs_root
+def test_a_lock_file_that_cannot_be_read_is_one_line(shared: Store) -> None:
+    assert acquired(shared)
+    lock_path(shared).chmod(0o600)
+    said = as_nobody(lambda store: is_locked(store, TWO), shared)
+    assert said == f"FileError: {lock_path(shared)}: expected a lock file that can be read"
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root can write every file")
 def test_an_unheld_lock_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
     lock_path(Store(tmp_path)).touch(mode=0o444)
