@@ -168,7 +168,7 @@ const loadEngine = (() => {
       levelEnd.push(numbers.size);
     }
     const tables = {
-      shown, node, level_end: levelEnd, node_parent: nodeParent, node_shown: nodeShown, rewards,
+      node, level_end: levelEnd, node_parent: nodeParent, node_shown: nodeShown, rewards,
       carry_state: carryState, timeout: task.timeout,
     };
     const nodes = nodeParent.length;
@@ -319,8 +319,8 @@ const loadEngine = (() => {
       hidden: [K, rows, H], heads: [K, padded, outputs],
       log_policy: [actions, padded], policy: [actions, padded], cumulative: [actions, padded],
       entropy: [padded],
-      by_gates: [rows, G], by_cell: [K, rows, H], by_hidden: [K, rows, H],
-      by_previous: [K, rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
+      by_gates: [rows, G], by_cell: [rows, H], by_hidden: [rows, H],
+      by_previous: [rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
       by_value: [rows], by_head_value: [rows], by_projected: [S + 1, G],
       by_head_transposed: [outputs, H], gradients: [2, agent.size], gradient: [agent.size],
       return_: [T], error: [T], advantage: [T], leak: [T], visits: [rows],
