@@ -159,7 +159,7 @@ class TorchEngine:
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     """Converts a tensor, on any device, to an array without gradients."""
-    return np.asarray(tensor.detach().cpu().numpy())
+    return tensor.detach().cpu().numpy()
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:
