@@ -168,7 +168,7 @@ const loadEngine = (() => {
       levelEnd.push(numbers.size);
     }
     const tables = {
-      shown, node, level_end: levelEnd, node_parent: nodeParent, node_shown: nodeShown, rewards,
+      node, level_end: levelEnd, node_parent: nodeParent, node_shown: nodeShown, rewards,
       carry_state: carryState, timeout: task.timeout,
     };
     const nodes = nodeParent.length;
@@ -231,12 +231,16 @@ const loadEngine = (() => {
     return parameters;
   }
 
+  /* Whether the policy loss's gradient reaches the value head, as `LossConfig.leaks_into_head`. */
+  const leaksIntoHead = (loss) =>
+    ["attached", "attached_head"].includes(loss.baseline) && loss.lost_gradients !== "values";
+
   /* The value that the critic starts at, as `pwm.training.start.critic_start`. */
   function criticStart(config, task) {
     const { critic_start: start, critic_weight: weight, loss } = config;
     if (typeof start === "number") return start;
     const mean = loss.returns === "raw" ? meanReturn(config, task) : 0;
-    if (start === "mean" || loss.baseline === "detached") return mean;
+    if (start === "mean" || !leaksIntoHead(loss)) return mean;
     const entropy = ((task.length - 1) * LN3 + Math.LN2) / task.length;
     const temperature = (loss.policy_reduction === "sum" ? task.steps : 1) / (2 * weight);
     return mean + temperature * entropy;
@@ -252,7 +256,7 @@ const loadEngine = (() => {
   /* Why `pwm.training.start` has no such start, or may round it differently from here, or null. */
   function startProblem({ critic_start: start, critic_weight: weight, loss, task }) {
     if (typeof start === "number") return null;
-    if (start === "fixed-point" && loss.baseline !== "detached") {
+    if (start === "fixed-point" && leaksIntoHead(loss)) {
       if (weight === 0) return "critic_start fixed-point needs a critic_weight above 0";
       if (loss.trace_decay !== 1) return "critic_start fixed-point needs a trace_decay of 1";
     }
@@ -315,8 +319,8 @@ const loadEngine = (() => {
       hidden: [K, rows, H], heads: [K, padded, outputs],
       log_policy: [actions, padded], policy: [actions, padded], cumulative: [actions, padded],
       entropy: [padded],
-      by_gates: [rows, G], by_cell: [K, rows, H], by_hidden: [K, rows, H],
-      by_previous: [K, rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
+      by_gates: [rows, G], by_cell: [rows, H], by_hidden: [rows, H],
+      by_previous: [rows, H], by_heads: [K, rows, outputs], by_log_policy: [actions, rows],
       by_value: [rows], by_head_value: [rows], by_projected: [S + 1, G],
       by_head_transposed: [outputs, H], gradients: [2, agent.size], gradient: [agent.size],
       return_: [T], error: [T], advantage: [T], leak: [T], visits: [rows],

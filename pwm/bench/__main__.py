@@ -26,6 +26,7 @@ from pwm.engines import make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.provenance import cpu_model
 from pwm.runs.fields import replaced
+from pwm.runs.scheduler import CORES
 from pwm.training.update import one_thread
 
 
@@ -41,7 +42,7 @@ class Arguments:
     """Replicas in a population."""
     rounds: int = 5
     """Rounds for each episode length and hidden size; a round takes 6 to 15 seconds."""
-    cores: int = multiprocessing.cpu_count()
+    cores: int = CORES
     """Processes of the contestants that use all cores."""
     peers: bool = False
     """Also time populations in JAX, which `pip install 'pwm[peers]'` installs."""

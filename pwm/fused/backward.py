@@ -97,8 +97,8 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
     trunks, stimuli, _ = gradient.input.shape
     second_level, rows = work.level_start[1], work.level_start[levels]
     for trunk in range(trunks):
-        by_gates, by_hidden, by_heads = work.by_gates, work.by_hidden[trunk], work.by_heads[trunk]
-        clear(work.by_cell[trunk, :rows])
+        by_gates, by_hidden, by_heads = work.by_gates, work.by_hidden, work.by_heads[trunk]
+        clear(work.by_cell[:rows])
         multiply(by_hidden[1:rows], by_heads[1:rows], work.head_transposed[trunk])
         # Gradients of the states, from the last level to the first.
         for level in range(levels - 1, -1, -1):
@@ -109,12 +109,12 @@ def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, leve
                 work.gates[trunk, start:end],
                 work.cell_tanh[trunk, start:end],
                 by_hidden[start:end],
-                work.by_cell[trunk, start:end],
-                work.by_cell[trunk],
+                work.by_cell[start:end],
+                work.by_cell,
                 by_gates[start:end],
             )
             if level:
-                by_previous = work.by_previous[trunk, start:end]
+                by_previous = work.by_previous[start:end]
                 clear(by_previous)
                 add_product_transposed(
                     by_previous, by_gates[start:end], parameters.recurrent[trunk]

@@ -37,11 +37,10 @@ class Parameters(NamedTuple):
 class TaskTables(NamedTuple):
     """The task as tables; `pairs + 1` rows are each stimulus pair's trial, then the blank trial."""
 
-    shown: Integers  # (pairs + 1, L): the stimulus; S for none
     node: Integers  # (pairs + 1, L): the node of the forest, numbered in the order of steps
     level_end: Integers  # (L,): number of nodes up to and including each step
     node_parent: Integers  # (nodes,): the node one step earlier; -1 at the first step
-    node_shown: Integers  # (nodes,): the stimulus
+    node_shown: Integers  # (nodes,): the stimulus; S for none
     rewards: Floats  # (pairs + 1, L, actions)
     carry_state: bool  # across trials
     timeout: bool  # whether any action but hold before a trial's last step blanks the next trial
@@ -142,10 +141,10 @@ class Work(NamedTuple):
     cumulative: Floats  # (actions, M): sums of the policy up to each action
     entropy: Floats  # (M,)
     # An array by_x is the gradient with respect to x, of the total loss or of one of its two parts.
-    by_gates: Floats  # (M, G): before the nonlinearity, of one trunk
-    by_cell: Floats  # (K, M, H)
-    by_hidden: Floats  # (K, M, H)
-    by_previous: Floats  # (K, M, H)
+    by_gates: Floats  # (M, G): before the nonlinearity; of one trunk, as the next three
+    by_cell: Floats  # (M, H)
+    by_hidden: Floats  # (M, H)
+    by_previous: Floats  # (M, H)
     by_heads: Floats  # (K, M, outputs)
     by_log_policy: Floats  # (actions, M)
     by_value: Floats  # (M,): as backpropagated to the trunk

@@ -194,7 +194,6 @@ def task_tables(config: TrainConfig) -> TaskTables:
     node_parent[node[:, 1:]] = node[:, :-1]
     node_shown[node] = shown
     return TaskTables(
-        shown=shown,
         node=node,
         level_end=node.max(axis=0) + 1,
         node_parent=node_parent,
@@ -289,9 +288,9 @@ def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: in
         cumulative=_floats(NUM_ACTIONS, padded_rows),
         entropy=_floats(padded_rows),
         by_gates=_floats(rows, gates),
-        by_cell=_floats(trunks, rows, units),
-        by_hidden=_floats(trunks, rows, units),
-        by_previous=_floats(trunks, rows, units),
+        by_cell=_floats(rows, units),
+        by_hidden=_floats(rows, units),
+        by_previous=_floats(rows, units),
         by_heads=_floats(trunks, rows, NUM_OUTPUTS),
         by_log_policy=_floats(NUM_ACTIONS, rows),
         by_value=_floats(rows),

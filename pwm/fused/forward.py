@@ -59,14 +59,14 @@ def play(
         pair = blank if blank_next else trials[trial]
         blank_next = False
         for step in range(trial_length):
-            time = trial * trial_length + step
+            time, node = trial * trial_length + step, task.node[pair, step]
             if task.carry_state:
                 row = time + 1
-                work.shown[row] = task.shown[pair, step]
+                work.shown[row] = task.node_shown[node]
                 _play_level(parameters, work, row, row + 1)
                 _compute_policies(parameters, work, row, row + 1)
             else:
-                row = work.row_of_node[task.node[pair, step]]
+                row = work.row_of_node[node]
             action = _sample(work, row, noise[trial, step])
             if task.timeout and pair != blank and step < trial_length - 1 and action != Action.HOLD:
                 blank_next = True

@@ -32,7 +32,7 @@ def step(
     `advance_powers` must have been called for this update.
     """
     rate = population.learning_rates[replica]
-    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one rate for all parameters
+    trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one loop, which is faster
     parameters = population.parameters[replica]
     square_average = population.square_average[replica, state]
     trunk, rest = slice(0, trunk_size), slice(trunk_size, len(parameters))

@@ -58,7 +58,7 @@ copy_wide, add_wide = _row_operations(load_wide, WIDE)
 
 @compiled
 def clear(matrix: Floats) -> None:
-    """Sets a matrix to zero."""
+    """Sets a matrix to zero; faster than `matrix[:] = ZERO`, which calls memset."""
     for row in range(len(matrix)):
         for column in range(0, matrix.shape[1], LANES):
             store(matrix[row], column, broadcast(ZERO))

@@ -26,24 +26,16 @@ from torch import Tensor
 
 from pwm.core.config import TrainConfig
 from pwm.core.episode import Scales
-from pwm.core.loss_config import Balance, Returns
+from pwm.core.loss_config import Balance
 from pwm.training.tracking import Tracked, standard_deviation
 
 
-def episode_scales(
-    tracked: Tensor, balance: Balance, returns: Returns, discount: float, horizon: int
-) -> Scales:
-    """Scales of errors until the next update, from the statistics of all episodes so far.
+def episode_scales(tracked: Tensor, config: TrainConfig) -> Scales:
+    """Scales of errors until the next update, from running statistics, [R, columns of `Tracked`].
 
     The rule popart standardises returns (van Hasselt et al., 2016; Hessel et al., 2019).
-
-    Args:
-        tracked: running statistics, [R, columns of `Tracked`].
-        balance: rule that balances the critic against the policy.
-        returns: form of the return that the critic learns.
-        discount: discount of the return.
-        horizon: number of steps after which returns end.
     """
+    balance, returns = config.loss.balance, config.loss.returns
     num_episodes = tracked[:, Tracked.EPISODES]
     mean, variance = tracked[:, Tracked.RETURN_MEAN], tracked[:, Tracked.RETURN_VARIANCE]
     one = torch.ones_like(mean)
@@ -55,7 +47,8 @@ def episode_scales(
     if balance == "return-scale":
         # sqrt(Var(r) + Var(γ) E(G²)), eq. 3 of Schaul et al. (2021), where γ is the discount of one
         # step: 0 at the last of the `horizon` steps of a return, `discount` at all others.
-        discount_variance = discount**2 * (1 - 1 / horizon) / horizon
+        horizon = config.horizon
+        discount_variance = config.loss.discount**2 * (1 - 1 / horizon) / horizon
         mean_square = variance + mean.square()  # E(G²)
         total_variance = tracked[:, Tracked.REWARD_VARIANCE] + discount_variance * mean_square
         error_scale = standard_deviation(total_variance, num_episodes)

@@ -290,4 +290,4 @@ def _mean(values: NDArray[Any]) -> Doubles:
 
 def _total(terms: NDArray[Any]) -> Doubles:
     """Sum over the last axis, from first to last; NumPy does not specify the order of `np.sum`."""
-    return np.asarray(np.cumsum(terms, axis=-1)[..., -1])
+    return np.cumsum(terms, axis=-1)[..., -1]

@@ -30,7 +30,7 @@ class Optimiser:
     """
 
     def __init__(
-        self, parameters: Tensor, rates: Tensor, config: TrainConfig, num_gradients: int = 1
+        self, parameters: Tensor, rates: Tensor, config: TrainConfig, num_gradients: int
     ) -> None:
         self._parameters = parameters.detach()  # shares storage
         self._rates, self._config = rates, config

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pwm.core.agent import Agent
 from pwm.core.config import TrainConfig
-from pwm.core.episode import Scales, episode_metrics, play_episode
+from pwm.core.episode import episode_metrics, play_episode
 from pwm.core.loss_config import LossConfig
 from pwm.core.losses import Losses
 from pwm.core.rollout import Draws, Rollout
@@ -79,9 +79,8 @@ class TorchEngine:
         """
         draws = Draws(*(part.to(self._device) for part in draws))
         weights = torch.from_numpy(critic_weights).to(self._device)
-        played = play_episode(
-            self._rollout, self.parameters, draws, config, weights, self._scales()
-        )
+        scales = episode_scales(self._tracked, self._config)
+        played = play_episode(self._rollout, self.parameters, draws, config, weights, scales)
         trajectory = Trajectory(
             log_probs=_array(played.episode.log_probs.flatten(1)),
             values=_array(played.values),
@@ -106,7 +105,8 @@ class TorchEngine:
 
     def _update(self, draws: Draws) -> list[Tensor]:
         """Takes one update on its E episodes; returns the metrics of each, [metrics, R]."""
-        config, loss, scales = self._config, self._config.loss, self._scales()
+        config, loss = self._config, self._config.loss
+        scales = episode_scales(self._tracked, config)
         metrics, value_losses, gradients = [], [], []
         for episode in map(Draws, draws.trials, draws.noise):
             played = play_episode(
@@ -123,7 +123,7 @@ class TorchEngine:
             learn_log_variance(self._tracked, _mean(value_losses), self._learning_rates, config)
         elif loss.balance == "popart":
             weight, bias = self._agent.layout.value_head(self.parameters.detach())
-            keep_outputs(weight, bias, scales, self._scales())
+            keep_outputs(weight, bias, scales, episode_scales(self._tracked, config))
         return metrics
 
     def _gradients(self, losses: Losses) -> Tensor:
@@ -157,15 +157,10 @@ class TorchEngine:
             result = tuple(clipped(gradient, loss.clip_gradient) for gradient in result)
         self._optimiser.step(*result)
 
-    def _scales(self) -> Scales:
-        """Scales of the episodes until the next update."""
-        loss, horizon = self._config.loss, self._config.horizon
-        return episode_scales(self._tracked, loss.balance, loss.returns, loss.discount, horizon)
-
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
     """Converts a tensor, on any device, to an array without gradients."""
-    return np.asarray(tensor.detach().cpu().numpy())
+    return tensor.detach().cpu().numpy()
 
 
 def _mean(tensors: Sequence[Tensor]) -> Tensor:

@@ -99,7 +99,7 @@ def reference(
     episode = Rollout(run.task, agent).play(doubles, draws)
     rewards, values = episode.rewards.flatten().double(), episode.values.flatten()
     seen = torch.tensor([tracked], dtype=torch.float64)
-    scales = episode_scales(seen, loss.balance, loss.returns, loss.discount, run.horizon)
+    scales = episode_scales(seen, run)
     centre, spread, error, critic = (scale.item() for scale in scales)
 
     def advantages_of(values: Tensor, later: Tensor) -> Tensor:

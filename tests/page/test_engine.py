@@ -13,11 +13,13 @@ import torch
 from pwm.analysis.published import Published
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
+from pwm.core.losses import LossConfig
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.digests import digests_of
 from pwm.runs.fields import identity
 from tests.page.node import PAGE, needs_node, node, train
+from tests.support.training import history_of
 from tests.tools.pins import PINS, SETTINGS, digest, population
 
 pytestmark = needs_node
@@ -63,6 +65,17 @@ def test_streams_and_initial_parameters_are_those_of_numpy() -> None:
     )
     history = native.history()
     assert [one.digest for one in trained] == [f"{one:016x}" for one in digests_of(history)]
+
+
+def test_a_start_at_the_fixed_point_has_the_leaks_bias_only_if_the_leak_reaches_the_head() -> None:
+    losses = [
+        LossConfig(baseline="attached_head", lost_gradients="log_probs"),
+        LossConfig(baseline="attached_trunk"),
+        LossConfig(lost_gradients="values"),
+    ]
+    runs = [replace(SHORT, loss=loss, critic_start="fixed-point") for loss in losses]
+    expected = [f"{digests_of(history_of([run]))[0]:016x}" for run in runs]
+    assert [one.digest for one in train(runs)] == expected
 
 
 def test_published_runs_have_their_published_digests() -> None:

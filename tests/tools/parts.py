@@ -168,8 +168,8 @@ def train(
             differentiate_losses(rule, scales, ONE, weight * scales.critic_factor, work)
             before = spend(spent, LOSSES, before)
             differentiate_heads(rule, ONE, rows, work)
-            clear(work.by_cell[0, :rows])
-            multiply(work.by_hidden[0, 1:rows], work.by_heads[0, 1:rows], work.head_transposed[0])
+            clear(work.by_cell[:rows])
+            multiply(work.by_hidden[1:rows], work.by_heads[0, 1:rows], work.head_transposed[0])
             before = spend(spent, HEADS, before)
             before = backpropagate(parameters, work, gradient, levels, spent, before)
             step(rule, population, replica, 0, work.gradients[0])
@@ -198,7 +198,7 @@ def backpropagate(
     Returns the ticks and instructions at the end.
     """
     first, rows = work.level_start[1], work.level_start[levels]
-    gates, by_hidden, by_heads = work.by_gates, work.by_hidden[0], work.by_heads[0]
+    gates, by_hidden, by_heads = work.by_gates, work.by_hidden, work.by_heads[0]
     for level in range(levels - 1, -1, -1):
         start, end = work.level_start[level], work.level_start[level + 1]
         _backpropagate_states(
@@ -207,13 +207,13 @@ def backpropagate(
             work.gates[0, start:end],
             work.cell_tanh[0, start:end],
             by_hidden[start:end],
-            work.by_cell[0, start:end],
-            work.by_cell[0],
+            work.by_cell[start:end],
+            work.by_cell,
             gates[start:end],
         )
         before = spend(spent, CELLS_BACK, before)
         if level:
-            by_previous = work.by_previous[0, start:end]
+            by_previous = work.by_previous[start:end]
             clear(by_previous)
             add_product_transposed(by_previous, gates[start:end], parameters.recurrent[0])
             for row in range(start, end):
