@@ -1,4 +1,4 @@
-"""How the agent's parameters are stored: a replica's in one row of a tensor [R, P].
+"""The layout of the agent's parameters: those of a replica are one row of a tensor [R, P].
 
 Zeros pad each LSTM to a multiple of 8 units, and each row to a multiple of 32 numbers. They stay
 zero, as nothing leads into a padded unit or out of it. So padded, a replica's results have the same
@@ -41,7 +41,7 @@ class Weights(NamedTuple):
 
 
 class Layout:
-    """Where each parameter is in a row, for LSTMs with `hidden_size` units on S stimuli.
+    """The place of each parameter in a row, for LSTMs with `hidden_size` units on S stimuli.
 
     A replica has `num_trunks` LSTMs, each with a linear head.
     """

@@ -13,7 +13,7 @@ import torch
 from pwm.analysis.published import Published
 from pwm.core.config import TrainConfig
 from pwm.core.history import History
-from pwm.core.losses import LossConfig
+from pwm.core.loss_config import LossConfig
 from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.digests import digests_of
