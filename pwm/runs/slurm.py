@@ -67,6 +67,7 @@ class SlurmExecutor(Executor):
         self._jobs: dict[Future[Any], Any] = {}  # submitit's job by future, until the job ends
         self._lost: JobError | None = None  # set if the polling thread fails
         self._lock = threading.Lock()  # protects `_unsent`, `_jobs` and `_lost`
+        self._sending = threading.RLock()  # held while calls are in neither `_unsent` nor `_jobs`
         self._closing = False  # set by `shutdown`; the thread then ends after the last job
         self._thread = threading.Thread(target=self._poll_or_fail, daemon=True)
         self._thread.start()
@@ -85,7 +86,7 @@ class SlurmExecutor(Executor):
         """Shuts down; `cancel_futures` also cancels running jobs, unlike in `Executor.shutdown`."""
         self._closing = True
         if cancel_futures:
-            with self._lock:
+            with self._sending, self._lock:
                 unsent, self._unsent = self._unsent, {}
             for future in unsent:
                 future.cancel()
@@ -96,7 +97,7 @@ class SlurmExecutor(Executor):
 
     def job_numbers(self) -> list[str]:
         """SLURM's IDs of the jobs and job arrays that have not ended, sorted."""
-        with self._lock:
+        with self._sending, self._lock:
             # "12_3" is job 3 of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})
 
@@ -116,7 +117,8 @@ class SlurmExecutor(Executor):
         silent = 0  # polls in a row that the cluster did not answer
         gone: Counter[Future[Any]] = Counter()  # polls that found the job neither queued nor ended
         while not self._closing or self._jobs or self._unsent:
-            self._send()
+            with self._sending:
+                self._send()
             queued = _queued()
             silent = silent + 1 if queued is None else 0
             if silent == SILENT_AFTER:

@@ -34,6 +34,7 @@ COMMANDS = {
     "sbatch": """
         for script; do :; done
         cat "$script" >> "$FAKE/sbatch"
+        if [ -e "$FAKE/slow" ]; then sleep 0.3; fi
         if [ -e "$FAKE/refusal" ]; then cat "$FAKE/refusal" >&2; exit 1; fi
         echo "Submitted batch job 7"
         [ -e "$FAKE/result" ] || exit 0
@@ -287,6 +288,21 @@ def test_an_error_in_the_block_cancels_calls_that_are_not_sent_yet(
             fail_once_submitted(to)
     assert futures[0].cancelled()
     assert not fake.read("sbatch")
+
+
+def test_an_error_in_the_block_cancels_calls_that_are_just_being_sent(
+    fake: Fake, folder: Path
+) -> None:
+    def fail_while_sending(to: SlurmExecutor) -> None:
+        to.submit(print)
+        wait_until(lambda: fake.read("sbatch"))
+        raise InputError("results", folder, "another")
+
+    fake.write("queue", "7\n")
+    fake.write("slow", "")
+    with pytest.raises(InputError), slurm_jobs(folder, 2, {}) as to:
+        fail_while_sending(to)
+    assert fake.read("scancel") == "7\n"
 
 
 def test_ctrl_c_leaves_the_jobs_and_says_how_to_cancel_them(
