@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step; `head_values` serve the baselines attached_head and attached_trunk."""
+    """Outputs at each step; `head_values` serve policy losses that leak into only head or trunk."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)
@@ -90,7 +90,7 @@ class Agent:
         assert state is not None  # a trial has steps
         units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
         detached = units.detach()
-        shape = (replicas, trunks, trials, steps, -1)  # -1: outputs or units
+        shape = (replicas, trunks, trials, steps, -1)  # splits R' and N L; -1: outputs or units
 
         def heads(features: Tensor) -> Tensor:
             """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""

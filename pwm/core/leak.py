@@ -56,8 +56,8 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
 
-    Without timeouts and rewards for holding, a policy learns this first. Before the last step, it
-    picks each of the three actions with probability 1/3. At the last step it picks left or right,
-    each with probability 1/2. H is the mean over the trial's steps, at least one.
+    Without timeouts and rewards for holding, agents learn this policy first. Before the last step,
+    it picks each of the three actions with probability 1/3. At the last step, it picks left or
+    right, each with probability 1/2. H is the mean over the trial's steps, at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -37,10 +37,10 @@ class LossConfig:
     """Weight of the entropy bonus."""
     optimism: float = 0.0
     """Multiple of the policy's entropy by which the baseline of the policy loss is raised, as the
-    leak raises the values: from Ã, optimism * stop-gradient(H) is subtracted."""
+    leak raises the values: the policy loss uses Ã - optimism * H, with H constant."""
     lost_gradients: LostGradients = "none"
     """Outputs whose gradients are cut, as in an early version of the notes' code: the values, so
-    that nothing trains their head; or the log-probabilities, but not in an entropy bonus."""
+    that nothing trains their head; or the log-probabilities of the actions in the policy loss."""
     returns: Returns = "raw"
     """Form of the return that the critic learns: as it is (raw), minus its running mean (centred),
     or also divided by its running standard deviation (standardised)."""
@@ -106,6 +106,7 @@ class LossConfig:
     @property
     def scales_errors(self) -> bool:
         """Whether errors, losses or steps are scaled, which changes the leak's bias."""
-        # The other rules leave the value head's gradients, which determine the bias, as they are.
+        # The other rules leave the value head's gradients, which determine the bias, as they are;
+        # clipping scales both of these alike.
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
         return rule_scales or self.returns == "standardised" or self.normalise_advantages

@@ -54,9 +54,10 @@ def episode_losses(
 ) -> Losses:
     """Computes all losses of one episode.
 
-    `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ.
-    `errors` holds the targets constant; `advantages` differs from it with `leaking_targets` alone;
-    `head_advantages` serves the baselines attached_head and attached_trunk.
+    `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ:
+    those of `advantages` and `errors` reach the values of head and trunk, those of
+    `head_advantages` the head's alone, and with `leaking_targets`, those of both advantages also
+    reach the later values in targets.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
@@ -67,7 +68,7 @@ def episode_losses(
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
     """
-    if config.lost_gradients == "log_probs":
+    if config.lost_gradients == "log_probs":  # cut, as in an early version of the notes' code
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
@@ -76,7 +77,7 @@ def episode_losses(
     if config.value_loss == "huber":  # twice Huber's function, to equal the square near 0
         huber = torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
         value = huber.mean(dim=-1)
-    if config.optimism:
+    if config.optimism:  # raises the baseline, as the leak raises the values
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
     policy = policy_loss(log_probs, advantages, head_advantages, config)
