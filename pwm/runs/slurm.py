@@ -109,6 +109,7 @@ class SlurmExecutor(Executor):
             with self._lock:
                 self._lost = JobError(f"lost track of the jobs: {_last_line(error)}")
                 waiting = [*self._jobs, *self._unsent]
+                self._unsent = {}  # so that a shutdown does not cancel these, which fail here
             for future in waiting:
                 future.set_exception(self._lost)
 
@@ -151,8 +152,8 @@ class SlurmExecutor(Executor):
 
     def _end(self, future: Future[Any], error: BaseException | None) -> None:
         """Completes a job's future: with the error or, if there is none, with the result None."""
-        with self._lock:  # not held below: a callback of the future may submit
-            del self._jobs[future]  # first, so that no other thread completes it
+        with self._lock:  # released before the future is completed, whose callbacks may submit
+            del self._jobs[future]  # first: whoever waits for the future finds no job of it
         if error is None:
             future.set_result(None)
         else:
