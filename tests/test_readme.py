@@ -113,14 +113,14 @@ def test_claims_quoted_by_other_settings_are_as_the_paper_has_them() -> None:
 @pytest.mark.parametrize(
     ("sentence", "names"),
     [
-        ("{} times that where the critic starts at its fixed point", ["fixed-point-mean"]),
+        ("start at their fixed point are slowed by {} times that", ["fixed-point-mean"]),
         (
             "{} of the runs learn, against {} for weight 100 and {} for an uncentred weight of 1",
             ["rules-score-centred-per-loss", "rules-score-centred-100", "rules-score-raw-1"],
         ),
         (
-            "{} of the runs with two optimisers, {} with weight 100, and {} with weight 100 and "
-            "standardised returns",
+            "{} of the runs with two optimisers end above 0.9 of the reward, {} with weight 100, "
+            "and {} with weight 100 and standardised returns",
             [f"rules-above-0.9-{name}" for name in
              ("centred-per-loss", "centred-100", "standardised-100")],
         ),

@@ -30,7 +30,7 @@ from pwm.core.errors import require
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import OptionalPath, errors_in_one_line, parse, progress_bar
 from pwm.io.files import folder_errors, write_json
-from pwm.io.inherited import say
+from pwm.io.inherited import counted, say
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
@@ -109,11 +109,11 @@ def _show(name: str) -> Claim:
     claim, runs = runs_behind(name, Published.read())
     say(_line(claim))
     count = sum(int(selected.sum()) for selected in runs.values())
-    say(f"It rests on {count} runs:")
+    say(f"It rests on {counted(count, 'run')}:")
     for experiment, selected in runs.items():
         say(f"  {experiment}: {described(EXPERIMENTS[experiment], selected)}")
-    say(f"`python -m pwm.sweep {' '.join(runs)}` trains them; "
-        f"`./reproduce.sh audit --claim {name}` trains a sample of them.")  # fmt: skip
+    say(f"`python -m pwm.sweep {' '.join(runs)}` trains these experiments; "
+        f"`./reproduce.sh audit --claim {name}` trains a sample of the runs.")  # fmt: skip
     return claim
 
 
