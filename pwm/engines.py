@@ -59,6 +59,8 @@ def make_trainer(
 def require_numba() -> None:
     """Checks that Numba can compile, and restricts it to the instructions that this processor has.
 
+    Call it before Numba compiles anything, as Numba reads the list of instructions only once.
+
     Raises:
         InputError: Numba cannot be imported (a `FileError` if its settings file may be the cause),
             its compiler is disabled, or its list of processor features is malformed, which would
@@ -88,7 +90,7 @@ def require_numba() -> None:
     # They are appended with a minus: of two flags for a feature, the last counts.
     processor: Mapping[str, bool] = get_host_cpu_features()
     lacking = [f"-{name}" for name, is_present in processor.items() if not is_present]
-    if not set(lacking) <= set(listed):
+    if not set(lacking) <= set(listed):  # unless an earlier call has appended them
         settings["CPU_FEATURES"] = ",".join(listed + lacking)
 
 

@@ -159,7 +159,7 @@ def _reinforce(loops: Loops) -> dict[str, Array]:
 
 
 def _a3c(loops: Loops) -> dict[str, Array]:
-    """Measured numbers for A3C, with two optimisers and ("a3c-textbook") with one, by statement."""
+    """Measured numbers for A3C, with two optimisers or one ("a3c-textbook"), by statement name."""
     at = _pairs(loops, "a3c")
     textbook = _pairs(loops, "a3c-textbook")
     with np.errstate(divide="ignore", invalid="ignore"):

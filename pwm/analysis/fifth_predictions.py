@@ -118,7 +118,8 @@ def _capped_time(runs: Outcomes) -> NDArray[np.float64]:
 def _on_optimisers(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
     """Yields the statements on Adam and SGD."""
     yield _cells_right("adam", of_groups(cells, OPTIMISERS))
-    short_memory = of_groups(cells, ("adam-0.99",), "raw")  # of the mean square (`square_decay`)
+    # Memory of the mean square (`square_decay`)
+    short_memory = of_groups(cells, ("adam-0.99",), "raw")
     long_memory = of_groups(cells, ("adam-0.999",), "raw")
     log_ratios = [
         np.log(_capped_time(long.runs) / _capped_time(short.runs))

@@ -143,8 +143,9 @@ def right_if(evidence: Evidence) -> Iterator[Statement]:
 def _carried(cells: Sequence[Cell]) -> Statement:
     """Statement that centring helps less than elsewhere if the state is carried across trials.
 
-    It is right if a heavy centred critic is slow, or if heavy critics that start at zero, start at
-    the mean return or have centred returns are all about equally slow (`ALIKE`).
+    It is right if a heavy centred critic is slow, or if critics that start at zero, start at the
+    mean return or have centred returns are all about equally slow (`ALIKE`), each at the largest
+    weight that was run.
     """
     carried = {(cell.variant, cell.weight): cell for cell in cells if cell.condition == "carried"}
     centred = carried["centred", 100.0]

@@ -159,10 +159,10 @@ def _predictions() -> dict[str, Number]:
     """Predictions made before the runs (`paper/predictions.json`), and their tolerances.
 
     An edge is a critic weight at which success is half of its plateau (`pwm.analysis.edges`). The
-    first set, at the file's top level, has lower edges of attached runs, and `per-step`, such an
-    edge over c T; `first-mean` is one for a policy loss averaged over steps. The third set also has
-    upper edges of detached runs (`upper`). `trend` and the errors are tolerances; `noise-constant`
-    is the factor of the third set on the noise weight.
+    first set, at the file's top level, has lower edges of attached runs. `per-step` is such an edge
+    over c T (c is 1 for a summed policy loss, 1/T for a mean); `first-mean` is one for a mean. The
+    third set also has upper edges of detached runs (`upper`). `trend`, `second-error` and
+    `third-error` are tolerances; `noise-constant` is the third set's factor on the noise weight.
     """
     first, third, law = predictions()["lower_edge"], predictions()["third"], fitted_law()
     entries = {

@@ -79,13 +79,13 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def right_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the numbers of right statements, and of those that are not sure."""
+    """Yields claims about the numbers of right statements, and of unsure ones among these."""
     judged = list(statements(evidence))
     yield Claim(
         name="fifth-right",
         says=f"fifth set: statements, of {len(judged)}, that are right",
         estimate=Estimate(sum(statement.right for statement in judged)),
-        band=(MOSTLY * len(judged), len(judged) - len(FAILS)),
+        band=(MOSTLY * len(judged), len(judged) - len(FAILS)),  # the paper says which fail
         experiments=experiments_of(judged),
         digits=0,
     )

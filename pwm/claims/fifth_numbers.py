@@ -40,7 +40,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """Size and settings of the set, the factor that is near, and the slowdown in large batches."""
+    """Size and settings of the set, and the predicted slowdown by the leak in large batches."""
     fifth = predictions()["fifth"]
     later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
     return {
@@ -49,7 +49,7 @@ def _settings() -> dict[str, Number]:
         "setting.fifth-near": number(NEAR, 1),
         "setting.batch-most": number(max(BATCHES)),
         "setting.batch-16": number(GROUPS["batch-16"]["episodes_per_update"]),
-        "setting.fifth-carried": unrounded(CARRIED_WEIGHT),  # of a row without a prediction
+        "setting.fifth-carried": unrounded(CARRIED_WEIGHT),  # not in `SHOWN`: unpredicted
         "setting.later-lightest": number(min(later.axes["critic_weight"]), 2),
         "setting.seeds-later": number(len(later.axes["seed"])),
         "setting.adam-0.99": unrounded(TrainConfig.square_decay),

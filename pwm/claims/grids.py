@@ -102,8 +102,8 @@ def _descriptions() -> dict[str, Number]:
 def _described(experiment: Experiment, hidden: Sequence[str] = ()) -> str:
     """Describes an experiment in one line: its axes, then its fixed fields, without hidden ones.
 
-    The axis `probe_at` is left out. Of the fixed fields, those in `ALWAYS` and those that differ
-    from the defaults are printed, and none in `NEVER`.
+    The axis `probe_at`, which only decides what is logged, is left out. Of the fixed fields, those
+    in `ALWAYS` and those that differ from the defaults are printed, and none in `NEVER`.
     """
     axes = [name for name in experiment.axes if name not in ("probe_at", *hidden)]
     base, default = flat(experiment.base), flat(TrainConfig())

@@ -35,7 +35,7 @@ FACTOR = "factor on the leak's noise that explains the slowdown"
 
 
 def noise_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims that the leak acts as noise: attached runs learn, but later than detached."""
+    """Yields claims that the leak acts as noise: attached runs learn, later than detached ones."""
     for kind, lengths in LENGTHS.items():
         units = "trials" if kind == "trial" else "episodes"
         for length in lengths:
@@ -44,7 +44,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=f"noise-constant-{kind}-{length}",
                 says=f"shared network, {units} of {length} steps, start 0: {FACTOR}",
                 estimate=_noise_constant(condition),
-                band=(1.25, 2.25),
+                band=(1.25, 2.25),  # above 1, and about 1.6
                 experiments=(condition.experiment,),
             )
     errors = []
@@ -55,7 +55,7 @@ def noise_claims(evidence: Evidence) -> Iterator[Claim]:
             name=f"noise-constant-separate-{steps}",
             says=f"separate networks, {steps} steps, start 0: {FACTOR}",
             estimate=_noise_constant(condition),
-            band=(0.75, 1.25),
+            band=(0.75, 1.25),  # about 1
             experiments=("separate",),
         )
         # Whether detached runs would learn within the budget if slowed by the law: (W, S)

@@ -65,7 +65,7 @@ class Record:
     def outcome(self, num_updates: int) -> LoopOutcome:
         """The run's outcome after `num_updates`; at least one episode must have ended."""
         setting = LOOPS[self.run.loop]
-        half = len(self._sums) // 2  # each element covers `setting.episodes` episodes
+        half = len(self._sums) // 2  # each covers `setting.episodes` whole episodes
         steps, error, entropy, bootstrap, value = np.sum(self._sums[half:], axis=0)
         returns = summed_returns(self._lengths[half * setting.episodes :], setting.discount)
         # A critic of standardised returns has values in other units than the returns.
@@ -107,7 +107,8 @@ class Replicas:
         ]
         self._critic_weights = torch.tensor([run.weight for run in runs])  # [R]
         self._attached = torch.tensor([run.baseline == "attached" for run in runs])  # [R]
-        # Unlike in TF-Agents, an update's episodes begin in the same state: they share one seed.
+        # In "reinforce", the two episodes of an update share a seed and so begin in the same state.
+        # TF-Agents, where that loop is from, plays them in turn; the published runs are as here.
         self._poles = CartPoles(np.repeat(seeds, setting.episodes).tolist())
         shape = (len(runs), setting.episodes)
         # Whether each episode has ended; true at first, so that `_play` begins the first episodes.
@@ -115,7 +116,7 @@ class Replicas:
         self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
         # Argument `sums` of `Record.add`: sums since each replica last finished an episode, [R, 5].
         self._step_sums = np.zeros((len(runs), 5))
-        # One generator, seeded with the first run's seed, draws the actions of all replicas.
+        # One generator draws the actions of all replicas: outcomes depend on which train together.
         self._action_generator = torch.Generator().manual_seed(seeds[0])
 
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
@@ -210,7 +211,7 @@ class Replicas:
         if setting.num_optimisers == 1:
             totals = [totals[0] + totals[1]]
         with torch.no_grad():
-            # Beyond the largest error, the gradient of Huber's loss no longer grows.
+            # Clipped, as the gradient of Huber's loss no longer grows beyond the largest error.
             error = (values - targets).clamp(-setting.largest_error, setting.largest_error)
             entropy = -(log_policy.exp() * log_policy).sum(-1)
             summands = [torch.ones_like(values), error, entropy, steps.bootstraps, values]  # (r, N)

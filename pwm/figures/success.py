@@ -37,7 +37,7 @@ DASHED = {"color": "0.15", "linestyle": "--", "linewidth": 0.9}  # for predictio
 
 
 def success_figure(evidence: Evidence) -> tuple[Figure, Table]:
-    """Figure and table of the fraction of seeds that learned, in the notes' setting."""
+    """Figure and table of the fraction of seeds that learned, attached as in the notes."""
     table: Table = [("series", *SUCCESS)]
     figure = Figure(figsize=(4.6, 2.6), layout="constrained")
     axes = figure.subplots()

@@ -71,9 +71,9 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file; if the process is killed, the file has its old content or all of the new."""
+    """Writes a file, which has its old content or all of the new even if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # `Store.clean` finds it
     try:
         with temporary.open("xb") as file:  # unlike `tempfile`, obeys the umask
             file.write(content)

@@ -133,12 +133,12 @@ def tools() -> dict[str, str]:
 
 
 def build(out: Path) -> None:
-    """Compiles the module into a file; Numba must run under `SETTINGS`, so as not to optimise."""
+    """Compiles the module into a file; Numba must not optimise, so it must run under `SETTINGS`."""
     machine = target()
     module = _for_target(LIBRARY, machine)
     exported = functions()
     for name, (function, kinds) in exported.items():
-        dispatcher: Any = compiled_apart(function)  # without an entry for Python
+        dispatcher: Any = compiled_apart(function)  # anew, without an entry for Python
         dispatcher.compile(kinds)
         overload = dispatcher.overloads[kinds]
         for code in (overload.library.get_llvm_str(), calls.entry_function(name, overload)):

@@ -111,7 +111,7 @@ def report(store: Store, shard: Shard, episodes_done: int) -> None:
 
 
 def reported(store: Store, shard: Shard) -> int:
-    """Number of episodes last reported by the process that trains the shard; 0 without a report."""
+    """Number of episodes last reported by a process that trained the shard; 0 without a report."""
     with suppress(OSError, ValueError):
         return int(store.path(shard, LOCK).read_text())
     return 0

@@ -72,7 +72,7 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Training done: stored shards, plus the reported progress of shards in training."""
+        """Training done: stored shards, and what others report, in training or interrupted."""
         still_damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
         names = self._store.names()  # read after the times, as files may be removed in between
         undamaged = names - still_damaged

@@ -147,7 +147,7 @@ class TorchEngine:
         return gradient
 
     def _step(self, gradients: Tensor) -> None:
-        """Combines and clips `_gradients`, [gradients, R, P], and steps against the result."""
+        """Combines and clips mean `_gradients`, [gradients, R, P], and steps against the result."""
         loss = self._config.loss
         result = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
