@@ -28,7 +28,7 @@ Selection = Mapping[str, NDArray[np.bool_]]
 
 
 def known_claims(names: Sequence[str]) -> list[str]:
-    """Checks claim names and strips their optional prefix "claim.".
+    """Returns claim names without their optional prefix "claim.", after a check.
 
     Raises:
         InputError: one of the names is not that of a claim in `paper/numbers.json`.
