@@ -365,7 +365,7 @@ SWEEP_ENDLESSLY = (
     # A process started in the background may inherit an ignored SIGINT.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
     "from pwm import sweep; from tests.runs.test_scheduler import ENDLESS;"
-    "sweep.Arguments.experiments = lambda _: (ENDLESS,);"
+    "sweep.chosen = lambda *_: (ENDLESS,);"
     "sweep.main(['--results', 'results', '--workers', '1'])"
 )
 
