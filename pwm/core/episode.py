@@ -72,7 +72,7 @@ def play_episode(
     errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
     advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
     if config.leaking_targets:
-        # With discount γ, ∂total/∂v_t gets a third term beside the two in `pwm.core.losses`, from
+        # With discount γ, ∂total/∂v_t gets a third term, after the two in `pwm.core.losses`, from
         # the policy loss through earlier targets: -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s).
         advantages = (targets(raw_values) - raw_values) / error_scale
         head_advantages = (targets(head_values) - head_values) / error_scale
