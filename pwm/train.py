@@ -47,7 +47,13 @@ class Arguments:
     """Decay per update of Adam's mean gradient: beta1."""
     epsilon: float = TrainConfig.epsilon
     """Number added to the root of the mean square, in RMSprop and Adam."""
-    num_episodes: int = TrainConfig.num_episodes
+    num_episodes: Annotated[
+        int | None,
+        tyro.conf.arg(
+            metavar="INT",
+            help_behavior_hint=f"(default: {TrainConfig.num_episodes}; with --extend, as before)",
+        ),
+    ] = None
     """Episodes to train for, a multiple of those per update."""
     episodes_per_update: int = TrainConfig.episodes_per_update
     """Episodes played before each update, which averages their losses."""
@@ -95,7 +101,10 @@ class Arguments:
             accepted = "one or more different numbers, 0 or above"
             require(are_different and min(values) >= 0, name, _typed(values), accepted)
         names = {item.name for item in fields(TrainConfig)} - {"critic_weight", "seed"}
-        common = TrainConfig(**{name: getattr(self, name) for name in names})
+        settings = {name: getattr(self, name) for name in names}
+        if self.num_episodes is None:
+            del settings["num_episodes"]
+        common = TrainConfig(**settings)
         return tuple(
             replace(common, critic_weight=weight, seed=seed)
             for weight in self.critic_weight

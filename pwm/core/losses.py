@@ -24,7 +24,7 @@ Shapes: R replicas, T steps per episode.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 from torch import Tensor
@@ -91,14 +91,17 @@ def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
     """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
-    # Attached advantages stay as they are: gradients reach the values, which is the leak.
-    if config.baseline == "detached":
-        advantages = advantages.detach()
-    elif config.baseline == "attached_head":
-        advantages = head_advantages
-    elif config.baseline == "attached_trunk":
-        # Takes away the head's gradient, and leaves the numbers as they are.
-        advantages = advantages - head_advantages + head_advantages.detach()
+    match config.baseline:
+        case "attached":
+            pass  # gradients reach the values: this is the leak
+        case "detached":
+            advantages = advantages.detach()
+        case "attached_head":
+            advantages = head_advantages
+        case "attached_trunk":  # takes away the head's gradient, and leaves the numbers as they are
+            advantages = advantages - head_advantages + head_advantages.detach()
+        case _:
+            assert_never(config.baseline)
     if config.normalise_advantages:
         advantages = advantages - advantages.mean(dim=-1, keepdim=True)
         variance = advantages.square().sum(dim=-1, keepdim=True) / (advantages.shape[-1] - 1)

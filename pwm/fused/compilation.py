@@ -6,6 +6,7 @@ import hashlib
 import logging
 import pickle
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ OPTIONS: dict[str, Any] = {
 }
 # For functions that only compiled code calls.
 WITHOUT_ENTRY: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_NAMED = Counter[tuple[str, str]]()  # functions named so far, by module and name
 CONFIG: Any = numba.config
 VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__)
 # Numba settings that change the code's speed but not its results; the cache tells them apart.
@@ -40,6 +42,7 @@ def compiled(function: Function) -> Function:
 
     It is inlined: a call would copy the shape and strides of every array, and `Work` has dozens.
     """
+    number_name(function)
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=True)(function))
 
 
@@ -49,8 +52,21 @@ def compiled_apart(function: Function) -> Function:
     For inner loops over few arrays, which would run out of registers for addresses if they were
     inlined into a large caller.
     """
+    number_name(function)
     # Explicit, because Numba otherwise takes the caller's option.
     return cast(Function, numba.njit(**OPTIONS, **WITHOUT_ENTRY, forceinline=False)(function))
+
+
+def number_name(function: Callable[..., object]) -> None:
+    """Appends a number to a function's name, which then differs from those of all other functions.
+
+    A process may load code that two others compiled. In each, Numba tells functions of one name
+    apart by counting, so that a name can mean one function in one process and another in the other;
+    LLVM then silently takes either for both. These numbers are the same in every process.
+    """
+    key = function.__module__, function.__qualname__
+    function.__qualname__ += f"_{_NAMED[key]}"
+    _NAMED[key] += 1
 
 
 def cached(function: Function) -> Function:

@@ -56,6 +56,15 @@ KNOWN_OPTIONS = {
     "critic_start", "seed",
 }  # fmt: skip
 """Fields of all configurations that compiled code takes into account, or that it need not know."""
+KNOWN_WORDS = {
+    "baseline": LEAKS.keys(),
+    "policy_reduction": {"sum", "mean"},
+    "lost_gradients": {"none", "values", "log_probs"},
+    "returns": {"raw", "centred", "standardised"},
+    "return_horizon": {"episode", "trial"},
+    "value_loss": {"squared", "huber"},
+}
+"""Values that compiled code knows of fields that accept some words; see also `check_constants`."""
 
 
 class FusedEngine:
@@ -170,16 +179,18 @@ def check_constants() -> None:
 
 
 def require_known_options(run: TrainConfig) -> None:
-    """Requires the default for fields that were added to a configuration, but not to this engine.
+    """Refuses options, and words, that were added to a configuration but not to this engine.
 
     Raises:
-        InputError: one of them has another value.
+        InputError: an unknown option differs from its default, or a value is an unknown word.
     """
     for config in (run.task, run.agent, run.loss, run):
         for field in fields(config):
             value = getattr(config, field.name)
-            if field.name not in KNOWN_OPTIONS and value != field.default:
-                accepted = f"{field.default}, or --engine torch; `pwm.fused` lacks this option"
+            is_known = field.name in KNOWN_OPTIONS
+            words = KNOWN_WORDS.get(field.name, {value})
+            if value not in words or not (is_known or value == field.default):
+                accepted = f"{field.default}, or --engine torch: `pwm.fused` lacks this option"
                 raise InputError(field.name, value, accepted)
 
 

@@ -46,17 +46,20 @@ class Plan:
             InputError: a folder holds a damaged run, or `folder` holds another or a finished one.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
-            return _run_to_extend(self.extends, self.runs[0].num_episodes)  # grows in place
+            return _run_to_extend(self.extends, self.runs[0].num_episodes)[0]  # grows in place
         unfinished = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
         if unfinished is None and self.extends is not None:
             return load_run(self.extends)
         return unfinished
 
 
-def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | None) -> Plan:
+def extension(
+    earlier: Path, num_episodes: int | None, engine: EngineName, out: Path | None
+) -> Plan:
     """Plan for extending the run in the folder `earlier` to `num_episodes` episodes in all.
 
-    The results go into the folder `out`, or into the earlier run's folder if `out` is None.
+    If `num_episodes` is None, the run is only finished, in case it was interrupted. The results go
+    into the folder `out`, or into the earlier run's folder if `out` is None.
 
     Raises:
         InputError: the folder holds no usable run, its run has finished `num_episodes` already or
@@ -64,11 +67,11 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     """
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
     require(files_in(earlier) >= {CONFIG, STATE_FILE}, "extend", earlier, accepted)
-    run = _run_to_extend(earlier, num_episodes)
+    run, goal = _run_to_extend(earlier, num_episodes)
     accepted = f"{run.engine}, the engine that trained {earlier}"
     require(engine == run.engine, "engine", engine, accepted)
     return Plan(
-        runs=tuple(replace(each, num_episodes=num_episodes) for each in run.configs),
+        runs=tuple(replace(each, num_episodes=goal) for each in run.configs),
         engine=engine,
         folder=out or earlier,
         folder_flag="extend" if out is None else "out",
@@ -76,12 +79,17 @@ def extension(earlier: Path, num_episodes: int, engine: EngineName, out: Path | 
     )
 
 
-def _run_to_extend(folder: Path, num_episodes: int) -> SavedRun:
-    """Loads a run; raises `InputError` if it has finished `num_episodes` already."""
+def _run_to_extend(folder: Path, num_episodes: int | None) -> tuple[SavedRun, int]:
+    """Loads a run; returns it and its new number of episodes, by default the old one.
+
+    Raises:
+        InputError: the run has finished this number already.
+    """
     run = load_run(folder)
+    goal = run.configs[0].num_episodes if num_episodes is None else num_episodes
     accepted = f"more than the {run.episodes_done} episodes trained so far"
-    require(run.continues_to(num_episodes), "num_episodes", num_episodes, accepted)
-    return run
+    require(run.continues_to(goal), "num_episodes", goal, accepted)
+    return run, goal
 
 
 def train_run(

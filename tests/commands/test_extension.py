@@ -111,7 +111,8 @@ def test_provenance_keeps_that_of_the_run_before() -> None:
     assert second["wall_seconds"] >= 0
 
 
-def test_an_interrupted_run_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [[], ["--num-episodes", "77"]])
+def test_an_interrupted_run_is_finished(length: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     advance = Trainer.advance
 
     def interrupted(trainer: Trainer, num_episodes: int) -> None:
@@ -122,7 +123,7 @@ def test_an_interrupted_run_is_finished(monkeypatch: pytest.MonkeyPatch) -> None
         patch.setattr(Trainer, "advance", interrupted)
         train(*SETTING, "--num-episodes", "77", "--out", "mine", status=130)
     assert load_run("mine").episodes_done == 50
-    train("--extend", "mine", "--num-episodes", "77")
+    train("--extend", "mine", *length)
     trained(77, "whole")
     assert_same_run("mine", "whole")
 

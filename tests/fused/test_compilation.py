@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import re
@@ -12,8 +13,9 @@ from typing import Any
 
 import numba
 import pytest
+from numba.core.dispatcher import Dispatcher
 
-from pwm.fused import compilation
+from pwm.fused import compilation, kernel
 
 FUSED = Path(compilation.__file__).parent
 HERE = "numba.core.caching.UserProvidedCacheLocator"
@@ -27,6 +29,21 @@ def doubling() -> Any:
         return 2 * number
 
     return compilation.cached(double)
+
+
+def test_no_two_functions_of_the_engine_share_a_name() -> None:
+    # A process may load what two others compiled; a name must mean one function in both.
+    functions = [
+        each.py_func
+        for each in gc.get_objects()
+        if isinstance(each, Dispatcher) and each.py_func.__module__.startswith("pwm.fused.")
+    ]
+    train: Any = kernel.train
+    assert train.py_func in functions
+    names = [(each.__module__, each.__qualname__) for each in functions]
+    # The types of their operands tell an operator's functions apart.
+    named = [name for name in names if "operate_" not in name[1]]
+    assert len(set(named)) == len(named)
 
 
 def hits(function: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from math import inf
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -67,6 +67,19 @@ def test_an_option_that_only_the_torch_engine_knows_is_refused() -> None:
     with pytest.raises(InputError, match=r"--sharpness 0\.5: expected 1\.0, or --engine torch"):
         make_trainer([replace(QUICK, loss=loss)])
     make_trainer([replace(QUICK, loss=loss)], "torch")
+
+
+def test_a_word_that_only_the_torch_engine_knows_is_refused() -> None:
+    loss = object.__new__(LossConfig)  # its checks do not accept the word yet
+    vars(loss).update(vars(QUICK.loss) | {"value_loss": "absolute"})
+    with pytest.raises(InputError, match="--value-loss absolute: expected squared, or --engine"):
+        make_trainer([replace(QUICK, loss=loss)])
+
+
+def test_known_words_are_those_of_the_configuration() -> None:
+    hints = get_type_hints(LossConfig)
+    for name, words in fused_engine.KNOWN_WORDS.items():
+        assert words <= set(get_args(hints[name]))
 
 
 def test_known_options_are_fields() -> None:
