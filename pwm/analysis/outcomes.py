@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from pwm.analysis.published import Published
 from pwm.analysis.stored import StoredRuns
 from pwm.core.config import TrainConfig
+from pwm.core.errors import require_choice
 from pwm.core.history import History
-from pwm.engines import EngineName
+from pwm.engines import ENGINES, EngineName
 from pwm.experiments import chosen
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
@@ -124,8 +125,9 @@ class Outcomes:
         Files that cannot be read, or are of another version, are left out without a message.
 
         Raises:
-            InputError: there is no such folder.
+            InputError: there is no such folder, or no such engine.
         """
+        require_choice("engine", engine, ENGINES)
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
         # Runs with equal configurations are identical: one of them is kept.
