@@ -166,7 +166,6 @@ def test_the_end_of_an_unfinished_window_is_among_the_probed_episodes(store: Sto
 def test_a_missing_folder_or_run_is_named_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no-such-folder: expected a folder of stored runs"):
         Outcomes.stored(tmp_path / "no-such-folder")
-
     with pytest.raises(InputError, match="--engine tork: expected one of fused, torch"):
         Outcomes.stored(tmp_path, "tork")  # type: ignore[arg-type]
     missing = Outcomes.of(EXPERIMENT, Store(tmp_path))  # nothing is read yet
