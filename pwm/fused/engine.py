@@ -63,6 +63,7 @@ KNOWN_WORDS = {
     "returns": {"raw", "centred", "standardised"},
     "return_horizon": {"episode", "trial"},
     "value_loss": {"squared", "huber"},
+    "optimizer": {"rmsprop", "adam", "sgd"},
 }
 """Values that compiled code knows of fields that accept some words; see also `check_constants`."""
 
@@ -175,7 +176,8 @@ def check_constants() -> None:
     ]
     for repeated, original in constants:
         if repeated != original:
-            raise ValueError(f"the fused engine has {repeated}; the torch engine has {original}")
+            differ = f"the fused engine has {repeated}, the torch engine {original}"
+            raise ValueError(f"{differ}: see pwm/fused/layout.py, or use --engine torch")
 
 
 def require_known_options(run: TrainConfig) -> None:

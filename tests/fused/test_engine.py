@@ -58,13 +58,13 @@ def runs_of_one_episode(draw: st.DrawFn) -> TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LossWithAnOption(LossConfig):
-    sharpness: float = 1.0
+    made_up: float = 1.0
 
 
 def test_an_option_that_only_the_torch_engine_knows_is_refused() -> None:
     make_trainer([replace(QUICK, loss=LossWithAnOption())])
-    loss = LossWithAnOption(sharpness=0.5)
-    with pytest.raises(InputError, match=r"--sharpness 0\.5: expected 1\.0, or --engine torch"):
+    loss = LossWithAnOption(made_up=0.5)
+    with pytest.raises(InputError, match=r"--made-up 0\.5: expected 1\.0, or --engine torch"):
         make_trainer([replace(QUICK, loss=loss)])
     make_trainer([replace(QUICK, loss=loss)], "torch")
 
@@ -77,7 +77,7 @@ def test_a_word_that_only_the_torch_engine_knows_is_refused() -> None:
 
 
 def test_known_words_are_those_of_the_configuration() -> None:
-    hints = get_type_hints(LossConfig)
+    hints = get_type_hints(LossConfig) | get_type_hints(TrainConfig)
     for name, words in fused_engine.KNOWN_WORDS.items():
         assert words <= set(get_args(hints[name]))
 
