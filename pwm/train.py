@@ -51,7 +51,7 @@ class Arguments:
         int | None,
         tyro.conf.arg(
             metavar="INT",
-            help_behavior_hint=f"(default: {TrainConfig.num_episodes}; with --extend, as before)",
+            help_behavior_hint=f"(default: {TrainConfig.num_episodes}; with --extend, that run's)",
         ),
     ] = None
     """Episodes to train for, a multiple of those per update."""
@@ -78,7 +78,8 @@ class Arguments:
     device: str = "cpu"
     """Device: cpu; with the torch engine also cuda, if there is one."""
     extend: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder of an earlier run to train longer, to --num-episodes in all; its settings are kept."""
+    """Folder of an earlier run, to train longer, to --num-episodes in all, or to finish if it was
+    interrupted; its settings are kept."""
     out: Annotated[
         Path | None,
         tyro.conf.arg(

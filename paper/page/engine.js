@@ -205,7 +205,7 @@ const loadEngine = (() => {
 
   const product = (numbers) => numbers.reduce((one, other) => one * other, 1);
 
-  /* Initial parameters from uniform draws, as of `Agent.initial_parameters` and `pwm.training.start`;
+  /* Initial parameters from uniform draws, as of `Layout.initial_parameters` and `pwm.training.start`;
      `start` is the value that the critic starts at. */
   function initialParameters({ constants }, agent, uniform, start) {
     const parameters = new Float32Array(agent.size);

@@ -28,7 +28,8 @@ LEAST_BIAS = 1e-9  # smallest mean bias whose logarithm is taken; smaller means 
 def fifth_cells(evidence: Evidence) -> tuple[Cell, ...]:
     """All cells but the light critics, ordered by group, steps, variant and weight.
 
-    Cached with their slowdowns, which `Evidence.read` therefore records only at their first use.
+    Cached with their slowdowns, so that `Evidence.read` records the runs behind a slowdown only for
+    the first claim or figure that uses it.
     Experiments are found by the beginnings of their names; `pwm.experiments.fifth` names them.
     """
     predicted = predictions()["fifth"]["slowdown"]

@@ -157,7 +157,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """Selects the wanted values on an axis; without `keep_axis`, removes it (of one value)."""
+        """Selects the wanted values on an axis; unless `keep_axis`, it has one, and is removed."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}

@@ -88,7 +88,7 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), errors, smallest)
 
     def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether an account predicts the slowdown within a factor: see `errors`, of all seeds."""
+        """Whether an account predicts the slowdown within a factor, by its first of `errors`."""
         return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property

@@ -112,7 +112,7 @@ def _gradients(history: History) -> Iterator[str]:
 def _hidden_states(history: History) -> Iterator[str]:
     """Yields lines about hidden states and the critic, at three of the times in `probe_at`.
 
-    These are the first, the one with most saturated units, and the last that training has reached.
+    These are the first, the one with the most saturated units, and the last that training reached.
     """
     if history.probe_episode is None or not len(history.probe_episode):
         return

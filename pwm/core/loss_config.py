@@ -37,7 +37,7 @@ class LossConfig:
     """Weight of the entropy bonus."""
     optimism: float = 0.0
     """Multiple of the policy's entropy by which the baseline of the policy loss is raised, as the
-    leak raises the values: the policy loss uses Ã - optimism * H, with H constant."""
+    leak raises the values: the policy loss uses Ã - optimism * H, without a gradient in H."""
     lost_gradients: LostGradients = "none"
     """Outputs whose gradients are cut, as in an early version of the notes' code: the values, so
     that nothing trains their head; or the log-probabilities of the actions in the policy loss."""
@@ -107,6 +107,6 @@ class LossConfig:
     def scales_errors(self) -> bool:
         """Whether errors, losses or steps are scaled, which changes the leak's bias."""
         # The other rules leave the value head's gradients, which determine the bias, as they are;
-        # clipping scales both of these alike.
+        # clipping scales those of both losses by the same factor.
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")
         return rule_scales or self.returns == "standardised" or self.normalise_advantages

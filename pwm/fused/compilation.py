@@ -61,8 +61,9 @@ def number_name(function: Callable[..., object]) -> None:
     """Appends a number to a function's name, which then differs from those of all other functions.
 
     A process may load code that two others compiled. In each, Numba tells functions of one name
-    apart by counting, so that a name can mean one function in one process and another in the other;
-    LLVM then silently takes either for both. These numbers are the same in every process.
+    apart by counting, so the same name can mean different functions in the two; LLVM then silently
+    uses one of them in both places. The numbers here are the same in every process, as each module
+    defines its functions in one order.
     """
     key = function.__module__, function.__qualname__
     function.__qualname__ += f"_{_NAMED[key]}"

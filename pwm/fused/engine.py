@@ -9,7 +9,6 @@ Shapes: R replicas, P parameters, E episodes, N trials, L steps per trial, T = N
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from enum import IntEnum
 from typing import Any, get_args
 
@@ -187,13 +186,15 @@ def require_known_options(run: TrainConfig) -> None:
         InputError: an unknown option differs from its default, or a value is an unknown word.
     """
     for config in (run.task, run.agent, run.loss, run):
-        for field in fields(config):
-            value = getattr(config, field.name)
-            is_known = field.name in KNOWN_OPTIONS
-            words = KNOWN_WORDS.get(field.name, {value})
-            if value not in words or not (is_known or value == field.default):
-                accepted = f"{field.default}, or --engine torch: `pwm.fused` lacks this option"
-                raise InputError(field.name, value, accepted)
+        for name, default in vars(type(config)()).items():
+            value = getattr(config, name)
+            if name not in KNOWN_OPTIONS and value != default:
+                accepted = f"{default}, or --engine torch: `pwm.fused` lacks this option"
+                raise InputError(name, value, accepted)
+            words = KNOWN_WORDS.get(name, {value})
+            if value not in words:
+                accepted = f"one of {', '.join(sorted(words))}, or --engine torch"
+                raise InputError(name, value, accepted)
 
 
 def task_tables(config: TrainConfig) -> TaskTables:

@@ -312,7 +312,7 @@ def _make_operator(
         def operate(one: Any, other: Any) -> Any:
             return apply(one, other)
 
-        operate.__qualname__ += f"_{operation.__name__}"  # as `compilation.number_name` says why
+        operate.__qualname__ += f"_{operation.__name__}"  # `compilation.number_name` says why
         lanes = one if isinstance(one, LanesType) else other
         if not isinstance(lanes, LanesType) or builds.get(lanes.element) is None:
             return None

@@ -23,7 +23,7 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares a command for its slow imports: one that fails, or is stopped, prints one line.
+    """Prepares a command for its slow imports: if one fails or is interrupted, it prints one line.
 
     Ends the command at once, also with one line, if it cannot succeed: with too small a limit on
     memory (`ulimit -v`), in a removed working folder, or with invalid tqdm settings.

@@ -72,7 +72,7 @@ class Progress:
         self._bar.write(text, self._bar.fp)
 
     def _count(self) -> Done:
-        """Training done: stored shards, and what others report, in training or interrupted."""
+        """Training done: stored shards, and what the lock files of other shards report."""
         still_damaged = {name for name, at in self._damaged.items() if self._modified(name) == at}
         names = self._store.names()  # read after the times, as files may be removed in between
         undamaged = names - still_damaged

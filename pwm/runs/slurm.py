@@ -96,7 +96,10 @@ class SlurmExecutor(Executor):
             self._thread.join()
 
     def job_numbers(self) -> list[str]:
-        """SLURM's IDs of the jobs and job arrays that have not ended, sorted."""
+        """SLURM's IDs of the jobs and job arrays that have not ended, sorted.
+
+        Waits for calls that are just being sent.
+        """
         with self._sending, self._lock:
             # "12_3" is job 3 of array 12.
             return sorted({job.job_id.partition("_")[0] for job in self._jobs.values()})

@@ -58,8 +58,8 @@ def extension(
 ) -> Plan:
     """Plan for extending the run in the folder `earlier` to `num_episodes` episodes in all.
 
-    If `num_episodes` is None, the run is only finished, in case it was interrupted. The results go
-    into the folder `out`, or into the earlier run's folder if `out` is None.
+    If `num_episodes` is None, an interrupted run is finished, and a finished one is refused. The
+    results go into the folder `out`, or into the earlier run's folder if `out` is None.
 
     Raises:
         InputError: the folder holds no usable run, its run has finished `num_episodes` already or

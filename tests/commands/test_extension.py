@@ -221,6 +221,7 @@ def test_flags_that_are_not_settings_are_named() -> None:
 @pytest.mark.parametrize(
     ("flags", "mentioned"),
     [
+        ("", "--num-episodes 33: expected more than the 33 episodes"),
         ("--num-episodes 33", "--num-episodes 33: expected more than the 33 episodes"),
         ("--num-episodes 20", "--num-episodes 20: expected more than the 33 episodes"),
         ("--num-episodes 77 --engine torch", "--engine torch: expected fused"),

@@ -72,7 +72,7 @@ def test_an_option_that_only_the_torch_engine_knows_is_refused() -> None:
 def test_a_word_that_only_the_torch_engine_knows_is_refused() -> None:
     loss = object.__new__(LossConfig)  # its checks do not accept the word yet
     vars(loss).update(vars(QUICK.loss) | {"value_loss": "absolute"})
-    with pytest.raises(InputError, match="--value-loss absolute: expected squared, or --engine"):
+    with pytest.raises(InputError, match="--value-loss absolute: expected one of huber, squared"):
         make_trainer([replace(QUICK, loss=loss)])
 
 
