@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from pwm.fused import compilation, kernel
+from pwm.fused import compilation, kernel, vectors
 
 FUSED = Path(compilation.__file__).parent
 HERE = "numba.core.caching.UserProvidedCacheLocator"
@@ -45,6 +46,22 @@ def test_no_two_functions_of_the_engine_share_a_name() -> None:
     # The types of their operands tell an operator's functions apart.
     named = [name for name in names if "operate_" not in name[1]]
     assert len(set(named)) == len(named)
+
+
+def test_operators_of_the_same_operands_have_different_names() -> None:
+    @numba.njit(error_model="numpy")
+    def sum_and_difference(number: Any) -> Any:
+        lanes = vectors.broadcast(number)
+        return vectors.first(lanes + lanes), vectors.first(lanes - lanes)
+
+    assert sum_and_difference(np.float32(3)) == (6, 0)
+    names = {
+        each.py_func.__qualname__.rpartition(".")[2]
+        for each in gc.get_objects()
+        if issubclass(type(each), Dispatcher) and each.py_func.__module__ == "pwm.fused.vectors"
+    }
+    assert {"operate_add", "operate_sub"} <= names
+    assert "operate" not in names
 
 
 def hits(function: Any) -> int:

@@ -233,6 +233,27 @@ def test_futures_fail_when_polling_fails(
             to.submit(print).result(TIMEOUT)
 
 
+def test_a_shutdown_meanwhile_does_not_cancel_calls_that_fail(
+    fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.write("queue", "7\n")
+    unsent = list[Future[Any]]()
+
+    def submit_and_fail() -> None:
+        unsent.append(to.submit(print))
+        raise OSError("full")
+
+    with executor(folder) as to:
+        first = to.submit(print)
+        wait_until(to.job_numbers)
+        first.add_done_callback(lambda _: to.shutdown(wait=False, cancel_futures=True))
+        monkeypatch.setattr(slurm, "_queued", submit_and_fail)
+        with pytest.raises(JobError, match="full"):
+            first.result(TIMEOUT)
+        with pytest.raises(JobError, match="full"):
+            unsent[0].result(TIMEOUT)
+
+
 def test_jobs_are_cancelled_when_polling_fails(
     fake: Fake, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
