@@ -199,4 +199,4 @@ def test_damaged_code_in_the_cache_is_said_and_compiled_anew(
         assert capsys.readouterr().err == said
     [ignored] = caplog.messages
     assert ignored.startswith(str(tmp_path))
-    assert ignored.endswith(": ignoring damaged compiled code (wrong checksum).")
+    assert ignored.endswith(": ignoring unusable compiled code (wrong checksum).")

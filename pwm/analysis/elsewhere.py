@@ -214,7 +214,10 @@ def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
 
 
 def bias_terms(run: TrainConfig) -> tuple[float, float]:
-    """Coefficients (a, b) of the values' bias at the fixed point: a · success + b · entropy."""
+    """Coefficients (a, b) of the values' mean bias at the fixed point: a · success + b · entropy.
+
+    The policy is assumed to have the same entropy at every step.
+    """
     targets = _targets(run)
     of_success = replace(targets, success=1.0, entropy=0.0).bias
     of_entropy = replace(targets, success=0.0, entropy=1.0).bias

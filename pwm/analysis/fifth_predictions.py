@@ -94,7 +94,7 @@ def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> 
 
 
 def _slowdown(name: str, cell: Cell) -> Statement:
-    """Statement on a cell's slowdown, or on its lower bound if the slowdown is unknown."""
+    """Statement on a cell's slowdown, or its lower bound if unknown; with an interval for both."""
     return _statement(name, interval(cell.least_slowdowns), cell.experiments)
 
 

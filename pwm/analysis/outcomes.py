@@ -241,7 +241,7 @@ class Outcomes:
 
     @property
     def _outcomes(self) -> NDArray[Any]:
-        """All outcomes of the runs: an array of `OUTCOME`, [...]."""
+        """All outcomes of the runs: an array of `OUTCOME`, [...]. Each access notes the runs."""
         return self._runs.outcomes(self._indices_to_read())
 
     @property
@@ -286,7 +286,7 @@ class Outcomes:
 
     @property
     def peak_value_loss(self) -> NDArray[np.float32]:
-        """Largest value loss of any window, in reward²: [...]."""
+        """Largest value loss of any window of `log_every` episodes, in reward²: [...]."""
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:

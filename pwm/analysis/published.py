@@ -85,7 +85,7 @@ class Record:
         }
         return cls(digest, trail, outcome, curves)
 
-    def select(self, runs: Sequence[int]) -> Record:
+    def select(self, runs: list[int]) -> Record:
         """The record of the runs with these indices."""
         curves = {name: curve[runs] for name, curve in self.curves.items()}
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
@@ -176,7 +176,7 @@ class Published:
         arrays: dict[str, NDArray[Any]] = {
             "version": np.array(VERSION),
             "experiment": np.array(list(self.records)),
-            "plan": np.array(list(self.plans.values())),
+            "plan": np.array([self.plans[name] for name in self.records]),
             "runs": np.array([len(each["digest"]) for each in columns]),
         }
         no_curve = np.zeros((0, 0), np.float32)  # for an experiment that does not publish a curve

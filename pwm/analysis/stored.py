@@ -42,7 +42,7 @@ class StoredRuns:
     def __init__(self, store: Store, shards: Iterable[Shard]) -> None:
         self._store, self._shards = store, list(shards)
         self.configs: Sequence[TrainConfig] = [run for shard in self._shards for run in shard.runs]
-        sizes = [len(shard.members) for shard in self._shards]
+        sizes = [len(shard.members) for shard in self._shards]  # a member is a run
         self._shard_of_run = np.repeat(np.arange(len(sizes)), sizes)
         self._first_run = np.cumsum([0, *sizes])  # index of each shard's first run, then the total
         self._outcomes = np.zeros(len(self.configs), OUTCOME)

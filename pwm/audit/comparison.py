@@ -50,7 +50,7 @@ def published_runs(
 def differences(
     run: TrainConfig, record: Record, places: Sequence[Place], published: Published
 ) -> list[str]:
-    """Compares the record of a run, trained again, with those published, one per place.
+    """Compares the record of a single run, trained again, with those published, one per place.
 
     Returns a line of text for each place whose record differs.
     """

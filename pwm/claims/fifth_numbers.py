@@ -99,7 +99,7 @@ def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     }
     if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
-        light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])
+        light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])  # its one
         entries[f"prediction.{name}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
     return entries
 

@@ -172,5 +172,5 @@ class AlteredRuns:
         return self.runs.history(indices)
 
     def _random(self, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        """Random numbers in [0, 1): always the same for a shape, others for the other `success`."""
+        """Random numbers in [0, 1), the same at each call for the same shape and `success`."""
         return np.random.default_rng(int(self.success)).random(shape)

@@ -1,12 +1,12 @@
 """Task, agent and losses: what is trained.
 
-The project reproduces a report on this task, "the notes". Its agent is trained by REINFORCE with a
-learned baseline that is not detached: the policy loss also trains the critic, and raises its
-values. This *leak* may be a mistake, but it is the notes' setting, and one of the things studied.
+The project reproduces a report on a working-memory task, "the notes". Its agent is trained by
+REINFORCE with a learned baseline that is not detached: the policy loss also trains the critic, and
+raises its values. This *leak* may be a mistake, but it is the notes' setting, and is studied here.
 
-A *run* trains one replica of the agent, as its configuration says. Runs that differ only in the
-weight of the critic's loss, learning rate and seed can be trained together, as the R replicas of a
-population.
+A *run* trains one replica of the agent, as its configuration says. Runs that differ only in seed,
+learning rate and critic weight (the weight of the value loss) can be trained together, as the R
+replicas of a population.
 
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these

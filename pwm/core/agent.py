@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pwm.core.errors import require_integer
-from pwm.core.parameters import GATES, NUM_GATES, ROW_MULTIPLE, VALUE, Layout, Weights
+from pwm.core.parameters import GATES, NUM_GATES, VALUE, Layout, Weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step; `head_values` serve policy losses that leak into only head or trunk."""
+    """Outputs at each step. With `head_values`, a policy loss can leak into head or LSTM alone."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)
@@ -67,7 +67,8 @@ class Agent:
     ) -> None:
         self.config = config
         self.layout = Layout(num_stimuli, config.hidden_size, config.num_trunks)
-        by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])  # see _step
+        # One call of sigmoid serves all gates, as tanh(x) = 2 sigmoid(2 x) - 1 for the cell gate.
+        by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
         self._gate_scale = by_gate.repeat_interleave(self.layout.padded_size).to(device)  # (4 U,)
 
     def unroll(
@@ -75,7 +76,9 @@ class Agent:
     ) -> tuple[Outputs, State]:
         """Runs the LSTM and its heads over the L steps of N trials, which run in parallel.
 
-        Observations are [R, N, L, S]. `state` is that before the first step, None for zeros.
+        Weights are [R', rows, 4 U], and [R', rows, outputs] for the heads, with a row per input, or
+        one row for a bias. Observations are [R, N, L, S]. `state` is that before the first step,
+        None for zeros.
         Returns the outputs at every step, and the state after the last.
         """
         replicas, trials, steps, _ = observations.shape
@@ -90,7 +93,7 @@ class Agent:
         assert state is not None  # a trial has steps
         units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
         detached = units.detach()
-        shape = (replicas, trunks, trials, steps, -1)  # splits R' and N L; -1: outputs or units
+        shape = (replicas, trunks, trials, steps, -1)  # to view features (R', N L, ...) by step
 
         def heads(features: Tensor) -> Tensor:
             """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""
@@ -108,8 +111,6 @@ class Agent:
         """Takes one LSTM step; `step_input` is the gate units' input without the recurrent part."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-        assert step_input.numel() % ROW_MULTIPLE == 0  # so that sigmoid has no remainder
-        # One call of sigmoid serves all gates: the cell gate's tanh(x) is 2 sigmoid(2 x) - 1.
         gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
         input_gate, forget_gate, candidate, output_gate = gates.chunk(NUM_GATES, dim=-1)
         cell = input_gate * (2 * candidate - 1)

@@ -60,7 +60,7 @@ class TrainConfig:
     before training. Such probes also measure the hidden states and the critic."""
     critic_start: float | Literal["mean", "fixed-point"] = 0.0
     """Number added to the value head's initial bias; or mean, the mean return of a policy that
-    guesses left or right (0 unless returns are raw); or fixed-point, mean plus the leak's bias."""
+    guesses left or right (0 if `returns` are not raw); or fixed-point, mean + the leak's bias."""
     seed: int = 0
     """Determines the initial parameters, the trials and the action noise."""
 

@@ -38,14 +38,12 @@ def critic_bias(
 ) -> float:
     """Predicted bias b = α H = c T H / (2 w) of the critic at its fixed point, in reward.
 
-    The critic regresses on the return plus the entropy bonus. With Monte Carlo returns, a squared
-    value loss, and no scaling of errors, losses or steps (`LossConfig.scales_errors`), its fixed
-    point is the mean of this target given the state s, all that the critic has seen:
-    v = E[G|s] + α H. With a detached baseline there is no bonus and no bias. `History.critic_bias`
-    is the measured bias.
+    With Monte Carlo returns, a squared value loss, and no scaling of errors, losses or steps
+    (`LossConfig.scales_errors`), the critic's fixed point is the mean of its target given the state
+    s, all that the critic has seen: v = E[G|s] + α H. `History.critic_bias` is the measured bias.
 
     Args:
-        steps: T, steps per episode, at least 1.
+        steps: T, steps per episode, at least 1, even if returns end with the trial.
         entropy: H, entropy of the policy in that state, in nats.
         critic_weight: w, above 0.
         reduction: reduction of the policy loss, "sum" (c = 1) or "mean" (c = 1/T).
@@ -56,8 +54,9 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
 
-    Without timeouts and rewards for holding, agents learn this policy first. Before the last step,
-    it picks each of the three actions with probability 1/3. At the last step, it picks left or
-    right, each with probability 1/2. H is the mean over the trial's steps, at least one.
+    Without timeouts and rewards for holding, agents learn this policy first, so a critic that is to
+    start at its fixed point (`TrainConfig.critic_start`) starts at that of this policy. Before the
+    last step, it picks each of the three actions with probability 1/3. At the last step, it picks
+    left or right, each with probability 1/2. H is the mean over the trial's steps, at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -1,7 +1,8 @@
 """The settings of the losses. With the defaults, the formulas in `pwm.core.losses` hold.
 
 Most fields change the losses of an episode, there or in `pwm.core.episode`. The tracking rate, the
-limit of the gradient's norm and most rules of balance belong to `pwm.training`.
+limit of the gradient's norm and most rules of balance belong to `pwm.training`; the core can be
+read without them.
 """
 
 from __future__ import annotations

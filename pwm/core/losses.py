@@ -12,9 +12,9 @@ Hence, with G constant,
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The last term is the *leak*: it raises the critic's values, by c T H / (2 w) at their fixed point
-(`pwm.core.leak`). `pwm.core.episode` computes the advantages. These formulas hold with the defaults
-of `LossConfig`. Other settings change them, or what `pwm.training` does with the losses.
+The last term is the *leak*: as log π ≤ 0, it raises the critic's values, by c T H / (2 w) at their
+fixed point (`pwm.core.leak`). These formulas hold with the defaults of `LossConfig`.
+`pwm.core.episode` computes the advantages.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -54,17 +54,16 @@ def episode_losses(
 ) -> Losses:
     """Computes all losses of one episode.
 
-    `advantages`, `head_advantages` and `errors` are the same numbers; only their gradients differ:
-    those of `advantages` and `errors` reach the values of head and trunk, those of
-    `head_advantages` the head's alone, and with `leaking_targets`, those of both advantages also
-    reach the later values in targets.
+    `advantages`, `head_advantages` and `errors` hold the same numbers, A, returns minus values,
+    possibly scaled. They differ in what their gradients reach.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: A, returns minus values, possibly scaled, [R, T]; attached to the values.
-        head_advantages: for the policy loss, attached only to the value head, [R, T].
-        errors: for the value loss, attached to the values, but not to the returns, [R, T].
+        advantages: for the policy loss, [R, T]; gradients reach the value head and the trunk.
+        head_advantages: for the policy loss, [R, T]; gradients reach only the value head. Those of
+            both advantages also reach the later values in the targets, with `leaking_targets`.
+        errors: for the value loss, [R, T]; gradients reach head and trunk, but no targets.
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
     """
@@ -98,7 +97,7 @@ def policy_loss(
             advantages = advantages.detach()
         case "attached_head":
             advantages = head_advantages
-        case "attached_trunk":  # takes away the head's gradient, and leaves the numbers as they are
+        case "attached_trunk":  # without the head's gradient; the added numbers cancel
             advantages = advantages - head_advantages + head_advantages.detach()
         case _:
             assert_never(config.baseline)

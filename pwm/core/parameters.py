@@ -1,8 +1,8 @@
 """The layout of the agent's parameters: those of a replica are one row of a tensor [R, P].
 
-Zeros pad each LSTM to a multiple of 8 units, and each row to a multiple of 32 numbers. They stay
-zero, as nothing leads into a padded unit or out of it. So padded, a replica's results have the same
-bits alone and in a population.
+Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and each row to a
+multiple of 32 numbers. A padded unit always outputs 0, and nothing reads it, so its weights stay 0.
+So padded, a replica's results have the same bits alone and in a population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; S stimuli; U units of an LSTM, with padding; 4 U gate units.
@@ -38,6 +38,22 @@ class Weights(NamedTuple):
     bias: Tensor  # (R', 1, 4 U): sum of the two biases of `nn.LSTM`, each of which learns
     head_weight: Tensor  # (R', U, outputs)
     head_bias: Tensor  # (R', 1, outputs)
+
+
+def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
+    """Shapes of the parameters of an LSTM and its head by name: rows, blocks, columns per block.
+
+    An LSTM tensor has one block per gate, a head tensor a single one. Initial parameters are drawn
+    and stored in this order.
+    """
+    return {
+        "input_weight": (num_stimuli, NUM_GATES, units),
+        "recurrent_weight": (units, NUM_GATES, units),
+        "input_bias": (1, NUM_GATES, units),
+        "recurrent_bias": (1, NUM_GATES, units),
+        "head_weight": (units, 1, NUM_OUTPUTS),
+        "head_bias": (1, 1, NUM_OUTPUTS),
+    }
 
 
 class Layout:
@@ -88,7 +104,7 @@ class Layout:
 
     def weights(self, parameters: Tensor) -> Weights:
         """Rearranges the parameters [R, P] into the weights that `unroll` reads."""
-        views = self._padded(parameters.clone())  # at an aligned address, which affects rounding
+        views = self._padded(parameters.clone())  # a clone is aligned; addresses affect rounding
         # (R', rows, columns) each
         weights = {name: view.flatten(3).flatten(0, 1) for name, view in views.items()}
         bias = weights.pop("input_bias") + weights.pop("recurrent_bias")
@@ -104,24 +120,8 @@ class Layout:
 
     def _unpadded(self, parameters: Tensor) -> dict[str, Tensor]:
         """The views of `_padded` without the padding's rows and columns."""
-        padded = self._padded(parameters)
+        padded = self._padded(parameters)  # (R, trunks, rows, blocks, columns) each
         return {
             name: padded[name][:, :, :rows, :, :columns]
             for name, (rows, _, columns) in self._shapes.items()
         }
-
-
-def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
-    """Shapes of the parameters of an LSTM and its head by name: rows, blocks, columns per block.
-
-    An LSTM tensor has one block per gate, a head tensor a single one. Initial parameters are drawn
-    and stored in this order.
-    """
-    return {
-        "input_weight": (num_stimuli, NUM_GATES, units),
-        "recurrent_weight": (units, NUM_GATES, units),
-        "input_bias": (1, NUM_GATES, units),
-        "recurrent_bias": (1, NUM_GATES, units),
-        "head_weight": (units, 1, NUM_OUTPUTS),
-        "head_bias": (1, 1, NUM_OUTPUTS),
-    }

@@ -30,7 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): of the value head; in reward, unless scaled (`episode.Scales`)
+    values: Tensor  # (R, N, L): outputs of the value head; by default in reward
     head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
@@ -79,7 +79,7 @@ class Rollout:
     """Plays a task with an agent.
 
     Trials are played in parallel; or one by one if each depends on the previous one, with the
-    LSTM's state carried or with timeouts.
+    LSTM's state carried or with timeouts. The agent must have been made for the same device.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -123,8 +123,8 @@ class Rollout:
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action's index is the number of cumulative probabilities
-        # that the noise reaches. The noise is scaled by the last of them, which rounding can make
-        # less than 1, so that a last action of probability 0 is never chosen.
+        # that the noise reaches. Rounding can make the last of them less than 1; the noise, scaled
+        # by it, stays below it, so that a last action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -11,7 +11,7 @@ drawn uniformly from the stimulus set.
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
 
-Source: Romo et al. (1999), as discretised in the notes (the report that is reproduced here).
+Source: Romo et al. (1999), as discretised in the notes.
 """
 
 from __future__ import annotations

@@ -80,6 +80,7 @@ def _draw_slowdowns(axes: Axes, evidence: Evidence, groups: Sequence[str]) -> Ta
     """Plots measured against predicted slowdowns of the groups' cells; returns the table's rows."""
     table: Table = []
     diagonal = np.array([0.5, 14])
+    # A grey band where predictions are right within a factor of `NEAR`
     axes.fill_between(diagonal, diagonal / NEAR, diagonal * NEAR, color="0.9", linewidth=0)
     axes.plot(diagonal, diagonal, **LAW_LINE)
     for variant, (_, colour, marker) in VARIANTS.items():

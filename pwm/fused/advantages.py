@@ -80,7 +80,7 @@ def _bootstrap(
     errors: Floats,  # (T,), output
     advantages: Floats,  # (T,), output
 ) -> float:
-    """Computes errors and advantages from λ-returns; returns the sum of squared errors."""
+    """Overwrites errors and advantages with λ-returns'; returns the sum of squared errors."""
     squares = 0.0
     ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     target = value = ZERO  # λ-return and value of the next step

@@ -118,7 +118,7 @@ class _Cache:
         try:
             return self.cache.load_overload(*arguments)
         except Exception as error:  # unpickling may raise anything
-            _warn(f"{self.cache_path}: ignoring damaged compiled code ({_reason(error)}).")
+            _warn(f"{self.cache_path}: ignoring unusable compiled code ({_reason(error)}).")
             return None
 
     def save_overload(self, *arguments: object) -> None:

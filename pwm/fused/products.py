@@ -186,7 +186,7 @@ def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """Joins four copies of a vector into one."""
+    """Joins four copies of a vector into one, to be multiplied by vectors of four rows."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

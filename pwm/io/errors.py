@@ -14,7 +14,7 @@ class FileError(InputError):
     """
 
     def __init__(self, path: object, accepted: str) -> None:
-        super().__init__("FILE", path, accepted)
+        super().__init__("FILE", path, accepted)  # the name is not printed
         self.args = (path, accepted)  # pickle rebuilds the exception from `args`
 
     def __str__(self) -> str:

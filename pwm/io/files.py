@@ -105,7 +105,7 @@ def _json(content: object) -> bytes:
 
 def write_signed(path: Path, content: Mapping[str, object]) -> None:
     """Writes JSON with a checksum of its content, atomically."""
-    write_atomically(path, _signed(content))
+    write_atomically(path, _with_checksum(content))
 
 
 def read_signed(path: Path) -> dict[str, Any]:
@@ -118,15 +118,18 @@ def read_signed(path: Path) -> dict[str, Any]:
         written = path.read_bytes()
         content: dict[str, Any] = json.loads(written)
         del content["sha256"]
-        if written != _signed(content):  # compares every byte, white space included
+        if written != _with_checksum(content):  # compares every byte, white space included
             raise ValueError("the checksum differs")
     except DAMAGE as error:
         raise FileError(path, "an undamaged file") from error
     return content
 
 
-def _signed(content: Mapping[str, object]) -> bytes:
-    """Converts content to JSON with its checksum as an additional field."""
+def _with_checksum(content: Mapping[str, object]) -> bytes:
+    """The bytes of a signed file: JSON with the content's checksum as an additional field.
+
+    Files are verified by comparison with these bytes, so a change of format makes all invalid.
+    """
     checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return _json({**content, "sha256": checksum})
 

@@ -70,7 +70,7 @@ def _hashed(word: np.uint64, constant: np.uint64, factor: np.uint64) -> np.uint6
 
 @compiled
 def _folded(word: np.uint64) -> np.uint64:
-    """Combines the lower half of a 32-bit word with its upper half, by exclusive or."""
+    """Replaces the lower half of a 32-bit word by its exclusive or with the upper half."""
     return word ^ (word >> HALF_WORD_BITS)
 
 

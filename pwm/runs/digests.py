@@ -42,7 +42,7 @@ def trails_of(history: History) -> NDArray[np.uint8]:
 
 
 def trail_ends(num_windows: int) -> list[int]:
-    """Lengths, in windows, of the prefixes of a history that its trail hashes."""
+    """Lengths, in windows, of the prefixes that a trail hashes; up to half of the history."""
     return [1, *(ceil(num_windows / part) for part in PARTS)]
 
 

@@ -171,6 +171,7 @@ class Store:
 
         Raises:
             InputError: a shard is missing or damaged.
+            ValueError: the shards' histories differ in their number of windows.
         """
         histories = []
         for shard in shards:

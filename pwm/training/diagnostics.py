@@ -195,7 +195,7 @@ class AgentProbe:
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
-        """The diagnostic `trace` (see the class), [R]."""
+        """The diagnostic `trace`, [R]; not 0 without memory where the state is carried (class)."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]

@@ -114,7 +114,7 @@ def test_damaged_code_is_compiled_anew(
     assert hits(damaged) == 0
     [line] = caplog.messages
     assert line.startswith(str(folder))
-    assert line.endswith(": ignoring damaged compiled code (wrong checksum).")
+    assert line.endswith(": ignoring unusable compiled code (wrong checksum).")
 
     mended = doubling()
     assert mended(1.5) == 3
@@ -130,7 +130,7 @@ def test_code_with_a_right_checksum_that_cannot_be_loaded_is_compiled_anew(
     with monkeypatch.context() as patch:
         patch.setattr(pickle, "loads", lambda _code: 1 / 0)
         assert doubling()(1.5) == 3
-    assert "ignoring damaged compiled code (division by zero)" in caplog.text
+    assert "ignoring unusable compiled code (division by zero)" in caplog.text
 
 
 def test_a_folder_in_the_place_of_code_is_left_alone(
@@ -142,7 +142,7 @@ def test_a_folder_in_the_place_of_code_is_left_alone(
         path.mkdir()
     assert doubling()(1.5) == 3
     ignored, not_cached = caplog.messages
-    assert ignored.endswith(": ignoring damaged compiled code (Is a directory).")
+    assert ignored.endswith(": ignoring unusable compiled code (Is a directory).")
     assert not_cached.startswith(str(folder))
     assert not_cached.endswith(
         "cannot be cached here (Is a directory); each process compiles it again."
