@@ -63,6 +63,7 @@ def parse(
     errors = io.StringIO()
     with errors_in_one_line():
         end_imports()  # from here on, Ctrl-C raises KeyboardInterrupt
+        _require_no_empty_value(typed)
         try:
             with contextlib.redirect_stderr(errors), width:
                 parsed = tyro.cli(
@@ -79,6 +80,18 @@ def parse(
             raise
         require_versions()
         return expand_paths(parsed)
+
+
+def _require_no_empty_value(typed: Sequence[str]) -> None:
+    """Refuses an empty word, as an unset shell variable leaves it: as a path, it would be "."."""
+    flag = "ARGUMENT"
+    for word in typed:
+        name, equals, value = word.partition("=")
+        is_flag = word.startswith("--")
+        if is_flag:
+            flag = name.removeprefix("--")
+        if not word or (is_flag and equals and not value):
+            raise InputError(flag, "''", "a value that is not empty")
 
 
 def fail(message: str) -> NoReturn:
