@@ -40,7 +40,7 @@ class Arguments:
     episode_length: Annotated[
         int | None, tyro.conf.arg(metavar="INT", help_behavior_hint="(default: none)")
     ] = None
-    """Steps per episode; needed if one loss is summed and the other averaged, as in the notes."""
+    """Steps per update, an episode in the notes; needed from or to the notes, and without --to."""
 
     def __post_init__(self) -> None:
         require_choice("from", self.source, CONVENTIONS)
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
-    """Yields a line per library: the converted weight, and the library's usual weight."""
+    """Yields a line per library: its weight for updates of `steps` steps, and its usual weight."""
     for name, convention in CONVENTIONS.items():
         converted = convert_weight(weight, steps, source=source, to=name)
         yield f"{name:<26}{converted:<10.3g}{_default(convention)}"
@@ -86,7 +86,7 @@ def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
 
 def _to_one(source: str, to: str, weight: float, steps: int | None) -> Iterator[str]:
     """Yields the output lines: the converted weight, both libraries' losses, and caveats."""
-    any_steps = steps or 1  # if none are given, no converted weight depends on them
+    any_steps = steps or 1  # if none are given, no number below depends on them: see `main`
     converted = convert_weight(weight, any_steps, source=source, to=to)
     yield f"{weight:.3g} in {source} is {converted:.3g} in {to} ({_default(CONVENTIONS[to])})"
     width = max(len(source), len(to))
@@ -150,7 +150,7 @@ def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
         yield ERRORS[convention.error]
     if convention.attached:
         yield "the baseline is attached: the policy loss trains the critic too."
-        if "advantages" not in convention.normalises:  # else the leak's gradients add up to 0
+        if "advantages" not in convention.normalises:  # else the leak sums to 0 over the steps
             yield (
                 "this leak acts as an entropy bonus in the critic's target would, of temperature "
                 f"{1 / (2 * error_weight):.3g}."

@@ -63,7 +63,7 @@ def stored_records(experiment: Experiment, store: Store) -> tuple[list[int], lis
     """Indices of an experiment's stored runs, and the records of its stored shards, in order.
 
     Raises:
-        FileError: a stored file is damaged.
+        FileError: a stored file is damaged, or a history's provenance is missing.
     """
     indices: list[int] = []
     records: list[Record] = []

@@ -33,7 +33,8 @@ def make_trainer(
     """Makes a trainer for a population of runs.
 
     The first call with the fused engine on a machine, and the first for runs with probes, compiles,
-    says so on standard error, and caches the code; later processes load it in about a second.
+    says so on standard error, and caches the code if it can; later processes load it in about a
+    second. New versions of the code, Numba or NumPy are compiled again.
 
     Args:
         runs: runs that differ at most in seed, critic weight and learning rate.
@@ -41,8 +42,8 @@ def make_trainer(
         device: device to train on, as PyTorch names it; the fused engine needs "cpu".
     Raises:
         ValueError: there are no runs, or they cannot share a population.
-        InputError: there is no such engine, the engine cannot use the device, Numba cannot compile
-            here, or the runs have no fixed point to start at (`critic_start`).
+        InputError: there is no such engine, it cannot use the device or lacks an option of the
+            runs, Numba cannot compile here, or the runs have no fixed point to start at.
     """
     require_choice("engine", engine, ENGINES)
     population = as_population(runs)

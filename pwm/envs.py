@@ -2,7 +2,7 @@
 
 Importing this module registers `pwm/PWM0-v0`, `pwm/PWM5-v0` and `pwm/PWM7-v0`, each also with a
 vector version for `gymnasium.make_vec`. `make` accepts every field of `TaskConfig` as a keyword. An
-environment with the seed of a run shows the trials of that run's episodes, in the same order. An
+environment with the task and seed of a run shows the trials of the run's episodes, in order. An
 episode terminates at its end and is never truncated. In blank trials, which a task with timeouts
 has after a trial in which the agent acted too early, no stimulus is shown and nothing is rewarded.
 
@@ -140,9 +140,10 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
 class PWMVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
     """Vector environment of R replicas of the task, stepped together by array operations.
 
-    It returns what Gymnasium's `SyncVectorEnv` of R environments would return. `reset(seed=s)`
-    gives the replicas the seeds s to s + R - 1, and `reset(seed=[...])` those listed. Episodes
-    end together; the next `step` then ignores its actions and begins the next episodes.
+    Once seeded, it returns what Gymnasium's `SyncVectorEnv` of R environments would return.
+    `reset(seed=s)` gives the replicas the seeds s to s + R - 1, `reset(seed=[...])` those listed; a
+    first `reset()` draws s. Episodes end together; the next `step` then ignores its actions and
+    begins the next episodes.
 
     Args:
         num_envs: R, the number of replicas.

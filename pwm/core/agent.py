@@ -74,7 +74,7 @@ class Agent:
     def unroll(
         self, weights: Weights, observations: Tensor, state: State | None
     ) -> tuple[Outputs, State]:
-        """Runs the LSTM and its heads over the L steps of N trials, which run in parallel.
+        """Runs the LSTMs and their heads over the L steps of N trials, which run in parallel.
 
         Weights are [R', rows, 4 U], and [R', rows, outputs] for the heads, with a row per input, or
         one row for a bias. Observations are [R, N, L, S]. `state` is that before the first step,

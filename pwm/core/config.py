@@ -21,8 +21,8 @@ from pwm.core.task import TaskConfig
 OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # it must not round to 1 as a float32
 SEMANTICS = 1
-"""Version of the training code, to be raised when a change alters histories. `pwm.runs.shards`
-refuses results from other versions."""
+"""Version of the training code, to be raised when a change alters histories. It is in the
+keys of stored runs, so runs of other versions are not used (`pwm.runs.shards`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class TrainConfig:
 
     @property
     def horizon(self) -> int:
-        """Number of steps after which returns end: the length of an episode or of a trial."""
+        """Number of steps in an episode or trial, at whose end the returns from its steps end."""
         of_trial = self.loss.return_horizon == "trial"
         return self.task.trial_length if of_trial else self.task.num_steps
 

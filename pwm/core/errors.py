@@ -18,7 +18,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, name: str, value: object, accepted: str) -> None:
-        super().__init__(name, value, accepted)
+        super().__init__(name, value, accepted)  # pickle rebuilds the exception from these
         self.name, self.value, self.accepted = name, value, accepted
 
     def __str__(self) -> str:
@@ -54,6 +54,6 @@ def require_positive(name: str, value: float) -> None:
 
 
 def require_integer(name: str, value: int, least: int) -> None:
-    """Raises `InputError` unless the value is an `int` of at least `least`; NumPy's are refused."""
+    """Raises `InputError` unless the value is an `int`, no bool or NumPy's, from `least` up."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")

@@ -32,8 +32,8 @@ class History:
     """Fraction of trials rewarded at their last step, whatever the reward's size; a blank trial
     counts as not rewarded. [R, K], as for all metrics."""
     value_loss: NDArray[np.float32]
-    """Squared error of the critic, mean over steps, in reward², even with Huber's value loss
-    (`Losses.squared_error`)."""
+    """Squared error of the critic against its targets (λ-returns, if it learns them), mean over
+    steps, in reward², even with Huber's value loss (`Losses.squared_error`)."""
     policy_loss: NDArray[np.float32]
     """Policy loss with the run's reduction, in reward times nats; converted to this unit if errors
     are scaled. With normalised advantages, the loss as optimised, without a unit."""
@@ -75,7 +75,7 @@ class History:
         curves: Mapping[str, NDArray[np.float32]],
         probe_episode: NDArray[np.int64] | None = None,
     ) -> History:
-        """Makes a history from curves by name: all metrics, and diagnostics if there are any."""
+        """Makes a history from its curves, all metrics and any diagnostics; ignores other names."""
         metrics: dict[str, Any] = {name: curves[name] for name in METRICS}
         known = DIAGNOSTICS + AGENT_DIAGNOSTICS
         diagnostics = {name: curves[name] for name in known if name in curves}
@@ -100,7 +100,7 @@ class History:
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes after which diagnostics are measured: [J] with `probe_at`, otherwise [K]."""
+        """Episodes after which diagnostics, if any, are measured: [J] with `probe_at`, else [K]."""
         return self.episode if self.probe_episode is None else self.probe_episode
 
     @property

@@ -43,7 +43,7 @@ def critic_bias(
     s, all that the critic has seen: v = E[G|s] + α H. `History.critic_bias` is the measured bias.
 
     Args:
-        steps: T, steps per episode, at least 1, even if returns end with the trial.
+        steps: T, steps per episode (not per trial, even if returns end with it), at least 1.
         entropy: H, entropy of the policy in that state, in nats.
         critic_weight: w, above 0.
         reduction: reduction of the policy loss, "sum" (c = 1) or "mean" (c = 1/T).

@@ -89,7 +89,7 @@ def episode_losses(
 def policy_loss(
     log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
 ) -> Tensor:
-    """REINFORCE loss with a baseline (Williams, 1992), [R]; arguments as in `episode_losses`."""
+    """REINFORCE loss (Williams, 1992), [R]; inputs of `episode_losses` after cuts and optimism."""
     match config.baseline:
         case "attached":
             pass  # gradients reach the values: this is the leak

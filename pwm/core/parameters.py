@@ -75,7 +75,7 @@ class Layout:
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P].
 
-        They are uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; those of the heads too.
+        Uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; in heads too. `critic_start` is not added.
         """
         row_size = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
         parameters = torch.zeros(len(seeds), row_size)

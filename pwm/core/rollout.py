@@ -59,7 +59,7 @@ class DrawSource:
         self._actions = Streams(seeds, "probe actions" if of_probes else "actions")
 
     def next(self, num_episodes: int) -> Draws:
-        """Draws for the next E episodes: trials [E, R, N] and noise [E, R, N, L]."""
+        """Draws for the next E episodes: trials [E, R, N] and noise [E, R, N, L], on the CPU."""
         task = self._task
         num_trials = num_episodes * task.num_trials
         trials = torch.from_numpy(to_index(self._trials.draw(num_trials), task.num_pairs))
@@ -78,8 +78,8 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the previous one, with the
-    LSTM's state carried or with timeouts. The agent must have been made for the same device.
+    Trials are played in parallel; or one by one if each depends on the previous one, with timeouts
+    or with the LSTM's state carried, gradients included. The agent must be for the same device.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
@@ -89,7 +89,7 @@ class Rollout:
         self._rewards = torch.from_numpy(reward_table(task)).to(device)
 
     def play(self, parameters: Tensor, draws: Draws) -> Episode:
-        """Plays one episode, given parameters [R, P] and draws for one episode.
+        """Plays one episode, given parameters [R, P] and its draws, both on the device.
 
         The episode has the data type of the parameters, except for rewards (float32), trials and
         actions (int64).
@@ -119,7 +119,7 @@ class Rollout:
     def _act(
         self, trials: Tensor, observations: Tensor, outputs: Outputs, noise: Tensor
     ) -> Episode:
-        """Samples actions from the outputs, with uniform noise; returns the trials as played."""
+        """Samples actions from the outputs by the noise; returns these trials as an `Episode`."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action's index is the number of cumulative probabilities

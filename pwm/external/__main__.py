@@ -59,7 +59,7 @@ class Arguments:
 
     @property
     def folder(self) -> Path:
-        """Folder of the two files."""
+        """Folder of the two files; one per size, since they do not tell smoke runs from others."""
         smoke = Path("build/smoke/external")
         return self.out or (smoke if self.size == "smoke" else published(AGENT_FILE).parent)
 
