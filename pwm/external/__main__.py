@@ -36,11 +36,12 @@ from pwm.io.files import folder_errors, make_folder, write_atomically
 from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
 
-# First lines of the two files; a file with another first line is refused.
+# First lines of the two files, with `SMOKE` after smoke runs; files with another one are refused.
 AGENT_VERSIONS = "# " + ", ".join(
     f"{name} {version(name)}" for name in ("stable_baselines3", "sb3_contrib", "gymnasium")
 )
 LOOP_VERSIONS = "# loops on CartPole; the version of PyTorch is a column"
+SMOKE = "; smoke"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(Arguments, "python -m pwm.external", about, argv)
     with errors_in_one_line():
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
-        stored_agents = read_outcomes(agent_file, ExternalOutcome, AGENT_VERSIONS)
-        stored_loops = read_outcomes(loop_file, LoopOutcome, LOOP_VERSIONS)
+        mark = SMOKE if arguments.size == "smoke" else ""
+        agent_head, loop_head = AGENT_VERSIONS + mark, LOOP_VERSIONS + mark
+        stored_agents = read_outcomes(agent_file, ExternalOutcome, agent_head)
+        stored_loops = read_outcomes(loop_file, LoopOutcome, loop_head)
         # Outcomes by run; the outcome of a run that is trained again is replaced.
         agents_done = {outcome.run: outcome for outcome in stored_agents}
         loops_done = {outcome.run: outcome for outcome in stored_loops}
@@ -108,11 +111,11 @@ def main(argv: Sequence[str] | None = None) -> None:
                 result: ExternalOutcome | list[LoopOutcome] = future.result()
                 if isinstance(result, ExternalOutcome):
                     agents_done[result.run] = result
-                    file, text = agent_file, as_text(list(agents_done.values()), AGENT_VERSIONS)
+                    file, text = agent_file, as_text(list(agents_done.values()), agent_head)
                     num_trained = 1
                 else:
                     loops_done |= {outcome.run: outcome for outcome in result}
-                    file, text = loop_file, as_text(list(loops_done.values()), LOOP_VERSIONS)
+                    file, text = loop_file, as_text(list(loops_done.values()), loop_head)
                     num_trained = len(result)
                 with folder_errors("out", arguments.folder):
                     write_atomically(file, text.encode())

@@ -260,7 +260,13 @@ def test_a_disk_that_fills_while_training_ends_it_with_one_line(
     assert "No space left on device" in last
 
 
-def test_smoke_runs_are_never_put_among_the_published_ones() -> None:
+def test_smoke_runs_are_never_put_among_the_published_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = command.AGENT_VERSIONS + command.SMOKE
+    (tmp_path / AGENT_FILE).write_text(as_text([OUTCOME], head), "utf-8")
+    accepted = f"{tmp_path / AGENT_FILE}: expected a file that begins: {command.AGENT_VERSIONS}"
+    assert_refused(main, ["--out", str(tmp_path)], capsys, accepted)
     folder = command.Arguments(size="smoke").folder
     assert published(AGENT_FILE).parent not in (folder, *folder.resolve().parents)
     assert command.Arguments().folder == published(AGENT_FILE).parent
