@@ -1,7 +1,7 @@
-"""Numbers in the paper computed without runs: settings, closed forms, predictions, conversions.
+"""Numbers in the paper that are not claims: settings, closed forms, predictions, conversions.
 
-The notes are the public notes that this study began with. Episode lengths are in steps. Constants
-that were once fitted to runs are not fitted again.
+The notes are the public notes that this study began with. Episode lengths are in steps. This
+module reads no runs: constants that were once fitted to runs are not fitted again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """Constants of this module and of `fifth_numbers`, `foreign` and `grids`, by name."""
+    """Numbers that are not claims, here and in `fifth_numbers`, `foreign` and `grids`, by name."""
     settings = _task() | _training() | _protocol()
     results = _theory() | _predictions() | _conversions()
     return settings | results | fifth_numbers() | foreign_numbers() | grids()
@@ -110,15 +110,15 @@ def _protocol() -> dict[str, Number]:
     Distances are those of the critic's start from the mean return; levels are of the final reward.
     """
     probed = EXPERIMENTS["gradients"].base
-    # Starts on both sides of the mean share a distance; that at 0 is in another experiment.
+    # Starts on both sides of the mean share a distance: 0, which another experiment has, and 10.5.
     distances = {abs(start - MEAN_RETURN) for start in EXPERIMENTS["distance"].axes["critic_start"]}
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {
         "compute.cores": number(2),
         "compute.time": {"text": "45 to 80 minutes"},  # on these cores, as in README.md
         "setting.confidence": number(0.95, text="95%"),
-        "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),
-        "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),
+        "setting.seeds": number(len(EXPERIMENTS["eplen15"].axes["seed"])),  # of the notes' grids
+        "setting.seeds-answer": number(len(EXPERIMENTS["mean"].axes["seed"])),  # of most others
         "setting.fourth-cells": number(sum(len(cells) for cells in fourth_set)),
         **{f"setting.distance-{distance:g}": unrounded(distance) for distance in distances},
         "setting.probe-arrived": number(ARRIVED),

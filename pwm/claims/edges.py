@@ -25,7 +25,7 @@ POWERS: Sequence[tuple[str, str, Mapping[int, str], Band]] = (
     ("steps", "episode", {6: "lengths-6", 15: "lengths-15", 30: "lengths-30"}, (0.4, 1.1)),
     ("trial", "trial", {2: "trial-2", 4: "trial-4", 6: "trial-6"}, (1.5, 3.0)),
 )
-"""Lengths with which the lower edge grows as a power."""
+"""Lengths with which the lower edge grows as a power. Where trials vary, each episode has five."""
 RATIO = "ratio"  # the rival law that, by these claims, has the smallest error
 BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # in episodes; the last is that of the runs
 
@@ -104,7 +104,7 @@ def upper_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def longer_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about success beyond the edges, with five times the usual training budget."""
+    """Yields claims about success beyond the edges, with the usual budget or five times as much."""
     grid = evidence.of("weight-0.001")  # with the usual budget
     above = grid.at(episode_length=60, baseline="detached")
     above_longer = evidence.of("budget-upper")
@@ -156,6 +156,7 @@ def budget_claims(evidence: Evidence) -> Iterator[Claim]:
         ("upper", "detached", 60, upper_edges, (1.5, 3.0)),
     ):
         runs = evidence.of("weight-0.001").at(episode_length=steps, baseline=baseline)
+        # Runs count that learned within the budget, even if they forgot later.
         edges = [find_edges(runs.weights, runs.time <= budget) for budget in BUDGETS]
         yield Claim(
             name=f"budget-{edge}",

@@ -48,10 +48,10 @@ def claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def numbers(given: Sequence[Claim]) -> dict[str, Number]:
-    """Returns the content of `paper/numbers.json`: constants and the given claims, by name.
+    """Returns the content of `paper/numbers.json`: `quoted` numbers and the given claims, by name.
 
     A claim's entry holds its number, interval and sentence, the band in which the sentence is
-    true, the command that trains its runs, and the minutes that this takes on one core.
+    true, the command that trains its runs, and about how many minutes this takes on one core.
     """
     claimed = {
         f"{PREFIX}{claim.name}": {
@@ -77,7 +77,7 @@ def read_numbers(path: Path) -> dict[str, Any]:
     """Reads the numbers that `python -m pwm.claims` wrote.
 
     Raises:
-        FileError: the file is missing or damaged.
+        FileError: the file cannot be read, or is not JSON.
     """
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())

@@ -136,7 +136,7 @@ def _band(name: str, predicted: float) -> Band:
 
 
 def reward_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about a carried state: success at weight 100, and the gain from detaching."""
+    """Yields claims about carried states: success at weight 100, and reward gained by detaching."""
     carried = "fifth-carried-60-centred"
     yield Claim(
         name="carried-centred-100-long",
@@ -159,7 +159,7 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the errors of the law and of its rivals."""
+    """Yields claims about the errors of the law and its rivals, each on the cells it predicts."""
     cells = fifth_cells(evidence)
     middle = by_middle(cells)  # times to the middle, not the end, of the window of 500 episodes
     accounts = [(slug(account), account, cells) for account in ERRORS]

@@ -40,7 +40,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """Size and settings of the set, and the predicted slowdown by the leak in large batches."""
+    """Size and settings of the set, and the slowdown by the leak in large batches."""
     fifth = predictions()["fifth"]
     later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
     return {
@@ -63,6 +63,7 @@ def _settings() -> dict[str, Number]:
 def _batch_slowdown() -> float:
     """Slowdown caused by the leak at weight 2 and 15 steps, with the largest batch of episodes.
 
+    Unlike the law's prediction for that cell, it ignores that RMSprop's first steps are longer.
     RMSprop divides the mean gradient μ by the root mean square, sqrt(μ² + (1 + b²) s² / batch),
     where s is the standard deviation of one episode's gradient without the leak, and b the leak's
     bias over the return's standard deviation. The slowdown is this root over the root at b = 0:
@@ -99,13 +100,13 @@ def _cell(condition: str, variant: str, weight: float) -> dict[str, Number]:
     }
     if not condition.startswith("sgd"):  # the law has no edge for SGD
         light = EXPERIMENTS[f"fifth-{condition}-light"]
-        light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])  # its one
+        light_run = replace(light.base, critic_weight=light.axes["critic_weight"][0])  # only one
         entries[f"prediction.{name}-edge"] = _edge(EXPERIMENTS[experiment].base, light_run)
     return entries
 
 
 def _first_studies() -> dict[str, Number]:
-    """The law's edges and light critics' times to learn in the first studies, for comparison."""
+    """For comparison, in the first studies: the law's edges and light critics' measured times."""
     entries: dict[str, Number] = {}
     for steps, time in TIMES.items():
         fields = {"episode_length": steps, "critic_weight": LIGHT}

@@ -1,7 +1,8 @@
 """Claims about the fourth set of predictions in `paper/predictions.json`.
 
-A cell is the runs of one condition, variant (the critic's start or returns) and weight. Its
-slowdown S is its median time to learn over that of a light critic that starts at the mean return.
+A cell is the runs of one condition (a setting), variant (the critic's start or returns) and weight.
+Its slowdown S is its median time to learn over that of a light detached critic that starts at the
+mean return.
 The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and its rivals.
 """
 
@@ -60,7 +61,8 @@ def statement_claims(evidence: Evidence) -> Iterator[Claim]:
 def statement_claim(prefix: str, statement: Statement, wrong: Band | None) -> Claim:
     """The claim that a statement is right or, if `wrong` is given, that it is wrong.
 
-    Its name begins with `prefix`. Its band is `wrong` or, if this is None, the statement's region.
+    Its name begins with `prefix`. Its band is `wrong` or, if this is None, the statement's region;
+    `Statement.otherwise` does not count.
     """
     return Claim(
         name=f"{prefix}-{statement.name}",
@@ -129,7 +131,8 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the number of cells that the law, or a rival, predicts well.
 
-    A cell is unfinished if fewer than half of its seeds learned; its slowdown has a lower bound.
+    A cell is unfinished if fewer than half of its seeds learned; only a lower bound of its slowdown
+    is known, and a prediction is good if it is at least this bound over `NEAR`.
     """
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)

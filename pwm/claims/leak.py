@@ -43,7 +43,10 @@ LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 
 
 def floor_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the value loss of runs that solve the task, relative to its floor."""
+    """Yields claims about the value loss of runs that solve the task, relative to its floor.
+
+    They are attached. But once a policy no longer explores, the leak gives the critic no bias.
+    """
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
         task = runs.base.task
@@ -81,7 +84,7 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
-    """Ratio of measured to predicted bias at each length and each weight of 1 or more: [cells].
+    """Mean bias over that predicted from the mean entropy, by length and weight from 1: [cells].
 
     Lighter critics may not have reached their fixed point by the end. Cells in which the policy no
     longer explores are left out, too: without entropy, there is no bias.

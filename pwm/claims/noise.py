@@ -99,7 +99,7 @@ def fixed_point_claims(evidence: Evidence) -> Iterator[Claim]:
                 name=f"fixed-point-constant-{condition}{suffix}",
                 says=says + addition,
                 estimate=interval(leak_constant(members, at_least=at_least)),
-                # At 120 steps, the factor is computed from two weights only.
+                # At 120 steps, the slowdown is known at two weights only.
                 band=(0.75, 2.5 if condition == "120" else 1.4),
                 experiments=experiments_of(members),
             )

@@ -84,10 +84,10 @@ def edge_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def forgetting_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about runs with the leak in the value head alone, which learn and then forget.
+    """Yields claims about runs with the leak in the value head alone.
 
-    Centring does not prevent forgetting. From the leak's fixed point, few runs of weights up to 1
-    ever learn.
+    From 0, runs of weights up to 1 learn and then forget, centred ones too; most of weight 5 do not
+    forget. From the leak's fixed point, few runs of weights up to 1 ever learn.
     """
     for (returns, start), (ever, kept_heavier) in HEAD_LEAK.items():
         runs = evidence.of("head-leak").at(returns=returns, critic_start=start)

@@ -27,7 +27,7 @@ from pwm.claims.claim import Claim
 
 
 def collapse_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about collapse to one action."""
+    """Yields claims about how many runs collapse, and when."""
     grid = evidence.of("learning-rate").at(baseline="detached")
     for steps, learning_rate in product((15, 60), (0.001, 0.01)):
         runs = grid.at(episode_length=steps, learning_rate=learning_rate)

@@ -35,7 +35,7 @@ FIRST: Mapping[str, str] = {
     "trial length 6": "trial-6",
     "mean, 15 steps": "mean-15",
 }
-"""Names of conditions in `pwm.analysis.conditions`, by their name in the first set."""
+"""Conditions of `pwm.analysis.conditions` by name in the first set; "fast": learning rate 0.005."""
 FIRST_FAILS = ("trial length 6",)  # as named in the first set; its predicted edge is too low
 SECOND = ("weight-0.001", "gradients")  # experiments that the second set is tested on
 SECOND_EDGES: Mapping[tuple[str, int], Band] = {
@@ -51,7 +51,7 @@ THIRD_HEAVY: Mapping[int, str] = {
     9: "predicted to be one half or more",
     24: "predicted to be one half or more",
 }
-"""Predictions about detached runs, in words, by steps; success at weight 100 tests them."""
+"""Words for what success at weight 100 says about predictions for detached runs, by steps."""
 
 
 def if_right(predicted: float) -> Band:
@@ -161,7 +161,7 @@ def third_edge_claims(evidence: Evidence) -> Iterator[Claim]:
             band=if_right(lower_edge),
             experiments=("held-out",),
         )
-    upper_edge = predicted["upper_edge"]["steps 90"]
+    upper_edge = predicted["upper_edge"]["steps 90"]  # for 45 steps, see `THIRD_HEAVY`
     detached = evidence.of("held-out").at(baseline="detached", episode_length=90)
     yield Claim(
         name="third-upper-90",

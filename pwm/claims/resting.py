@@ -1,4 +1,4 @@
-"""The runs that a claim rests on: those that its value is computed from."""
+"""The runs that a claim rests on: all that its value is computed from, at times with others."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def known_claims(names: Sequence[str]) -> list[str]:
 
     Raises:
         InputError: one of the names is not that of a claim in `paper/numbers.json`.
-        FileError: that file is missing or damaged.
+        FileError: that file cannot be read, or is not JSON.
     """
     numbers = read_numbers(published(NUMBERS))
     all_names = [name.removeprefix(PREFIX) for name in numbers if name.startswith(PREFIX)]
@@ -46,7 +46,7 @@ def known_claims(names: Sequence[str]) -> list[str]:
 
 
 def described(experiment: Experiment, selected: NDArray[np.bool_]) -> str:
-    """Describes the selected runs of an experiment: how many, and their values on each axis.
+    """Describes selected runs of an experiment: how many, and which values occur on each axis.
 
     `selected` says whether each run is selected, [runs]. Of more than four values on an axis, only
     the first, the last and the count are shown.
@@ -88,7 +88,7 @@ def _computed(name: str, source: Source) -> tuple[Claim, Group, Selection, Selec
         that the group has read so far.
     """
     for group in GROUPS:
-        evidence = Evidence(source)
+        evidence = Evidence(source)  # new, so no result is cached for it yet
         so_far: dict[str, NDArray[np.bool_]] = {}
         for claim in group(evidence):
             own = {each: read for each, read in evidence.read.items() if read.any()}
@@ -134,7 +134,7 @@ class Altered:
 
 @dataclass(frozen=True)
 class AlteredRuns:
-    """Runs, altered if not in `kept`, to find out whether a claim depends on these.
+    """Runs, altered if not in `kept`, to find out whether a claim depends on the altered ones.
 
     Altered runs all learn at once or all never. Their other outcomes and their curves are random.
     """

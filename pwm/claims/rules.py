@@ -2,8 +2,8 @@
 
 Most methods (`pwm.analysis.rules`) are named by their returns, raw or centred (less their running
 mean), and their rule: a fixed critic weight, such as "centred 100"; an optimiser state for each
-loss ("per-loss"); gradients scaled to equal norms ("equal"); no gradient of the critic in the
-shared network ("stop-trunk"); separate networks ("separate"); and so on. "usual" takes means of
+loss ("per-loss"); in the shared network, the critic's gradient scaled to the norm of the policy's
+("equal"), or none ("stop-trunk"); separate networks ("separate"); and so on. "usual" takes means of
 both losses, normalises advantages within the episode, clips gradients, and has weight 0.5. A
 condition is a task and a learning rate. Methods are ranked by their mean success over twelve
 conditions; two held-out conditions test the ranking.
@@ -59,7 +59,7 @@ GAINS: Mapping[str, Band] = {
 }
 """Bands of the gain in mean success by centring, by rule."""
 BEHIND: Mapping[str, Band] = {"centred equal": (0, 0.05), "centred 100": (0.005, 0.1)}
-"""Bands of the mean success of the best method, "centred per-loss", less that of another."""
+"""Bands of the mean success of the method that ranks first less that of another, by the other."""
 FAILURES: Mapping[str, Band] = {
     "centred per-loss": (0, 0),
     "centred equal": (0, 0),
@@ -141,7 +141,7 @@ def rule_claims(evidence: Evidence) -> Iterator[Claim]:
         band=(0.7, 1),
         experiments=COMPARED,
     )
-    # One prediction, that a heavy critic only slows the shared network, is tested by `brake`.
+    # One prediction, that a heavy critic helps only by slowing the trunk, is tested by `brake`.
     are_right = [*judged_rules(comparison).values(), judged_brake(evidence.of("brake"))]
     counts = {"right": are_right.count(True), "wrong": are_right.count(False)}
     for verdict, band in VERDICTS.items():
