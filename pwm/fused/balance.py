@@ -71,7 +71,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Clips the norm of a gradient, (P,), in place, as in `pwm.training.update.clipped`."""
+    """Clips a gradient, (P,), in place as in `pwm.training.update.clipped`, at a limit above 0."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor
@@ -113,7 +113,8 @@ def learn_log_variance(
     rule: UpdateRule, tracked: Floats, learning_rate: np.float32, value_loss: np.float32
 ) -> None:
     """Takes an RMSprop step on log σ² of the rule uncertainty, as in `pwm.training.balance`."""
-    # The derivative of value_loss / 2σ² + log σ with respect to log σ².
+    # The derivative of value_loss / 2σ² + log σ with respect to log σ². The value loss is the mean
+    # over the update's episodes, in squared units of the head.
     slope = (ONE - exp_of_number(-tracked[Tracked.LOG_VARIANCE]) * value_loss) * HALF
     square = tracked[Tracked.LOG_VARIANCE_MEAN_SQUARE] * rule.square_decay
     square += (ONE - rule.square_decay) * slope * slope

@@ -38,7 +38,7 @@ SETTINGS = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "BOUNDSCHECK", "DEBUGINFO_
 
 
 def compiled(function: Function) -> Function:
-    """Compiles a function that other compiled code calls, in strict IEEE arithmetic.
+    """Makes Numba compile, in strict IEEE arithmetic, a function that only compiled code can call.
 
     It is inlined: a call would copy the shape and strides of every array, and `Work` has dozens.
     """
@@ -47,7 +47,7 @@ def compiled(function: Function) -> Function:
 
 
 def compiled_apart(function: Function) -> Function:
-    """Compiles a function like `compiled`, but does not inline it.
+    """Makes Numba compile a function as `compiled` does, but does not make LLVM inline it.
 
     For inner loops over few arrays, which would run out of registers for addresses if they were
     inlined into a large caller.
@@ -71,11 +71,11 @@ def number_name(function: Callable[..., object]) -> None:
 
 
 def cached(function: Function) -> Function:
-    """Compiles a function that Python calls, and caches its code on disk.
+    """Makes Numba compile a function at its first call from Python, and cache its code on disk.
 
     Numba by itself recompiles only if the function's own file has changed. Here a hash of all
-    `SOURCES` becomes part of the function's name, so a change of any of them recompiles it. If the
-    code cannot be cached, each process compiles it, with a warning.
+    `SOURCES` becomes part of the function's name, so a change of any of them recompiles it; the old
+    code stays on disk. If code cannot be cached, each process compiles it, with a warning.
     """
     package = Path(__file__).parent
     sources = b"".join((package / f"{module}.py").read_bytes() for module in SOURCES)
@@ -100,7 +100,7 @@ def _warn(line: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """First line of an exception's message, or its type's name if it has none."""
+    """First line of an exception's message, or its type's name; of an `OSError`, its reason."""
     message = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(message).splitlines()[0]
 
@@ -111,7 +111,7 @@ class _Cache:
     def __init__(self, function: Callable[..., object]) -> None:
         self.cache = cast(Any, FunctionCache(function))
         self.cache._cache_file = _CodeFiles(self.cache._cache_file)
-        self.cache_path: str = self.cache.cache_path
+        self.cache_path: str = self.cache.cache_path  # a folder
 
     def load_overload(self, *arguments: object) -> Any:
         """Loads the code for a signature; None if it must be compiled."""
@@ -145,7 +145,7 @@ class _CodeFiles:
         self.files = files  # Numba's own, which know where and how to write
 
     def load(self, key: object) -> Any:
-        """Loads the code for `key` (signature and processor); None if there is none.
+        """Loads the code for `key` (signature, processor, bytecode); None if there is none.
 
         Raises:
             ValueError: the checksum is wrong.

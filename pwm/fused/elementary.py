@@ -67,7 +67,7 @@ def _power_of_two(exponent: Bits) -> Lanes:
 
 @compiled
 def _exp_parts(x: Lanes) -> tuple[Bits, Lanes]:
-    """Integer n and number p such that exp(x) = 2^n (1 + p), |p| < 0.42."""
+    """Integer n and number p such that exp(x) ≈ 2^n (1 + p), |p| < 0.42, for |x| ≤ 105."""
     rounded = x * LOG2_E + ROUNDER
     n = rounded - ROUNDER  # the nearest integer to x / log 2, as a float
     rest = (x - n * LN2_HIGH) - n * LN2_LOW  # x - n log 2

@@ -70,12 +70,13 @@ KNOWN_WORDS = {
 class FusedEngine:
     """Trains a population in compiled code, one replica after another.
 
-    The constructor compiles the code, or loads it from the cache.
+    The constructor compiles the code, or loads it from the cache; that of `differentiate` only if
+    the runs have probes.
 
     Args:
         runs: R runs that differ only in seed, critic weight and learning rate.
     Raises:
-        InputError: the runs use an option that compiled code does not know.
+        InputError: the runs use an option unknown here, or have no fixed point to start at.
     """
 
     def __init__(self, runs: tuple[TrainConfig, ...]) -> None:
@@ -108,7 +109,7 @@ class FusedEngine:
             self.differentiate(draws, config.loss, self.population.critic_weights)
 
     def train(self, draws: Draws) -> NDArray[np.float64]:
-        """Trains on the draws of E episodes, in whole updates; returns metrics [E, metrics, R]."""
+        """Trains on E episodes, which must fill whole updates; returns metrics, [E, metrics, R]."""
         episodes = _episodes(draws)
         kernel.train(self.task, self.rule, self.population, episodes, self.work)
         return episodes.metrics.swapaxes(1, 2).astype(np.float64)
@@ -116,9 +117,9 @@ class FusedEngine:
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays one episode of each replica, with the given losses and weights, without training.
+        """Plays one episode with the given losses and critic weights, [R], without training.
 
-        Returns the gradient of its total loss, unclipped, [R, P], and its trajectory.
+        Returns its total loss's gradient, uncombined and unclipped, [R, P], and its trajectory.
         """
         shape = (len(self.runs), len(self.work.row))  # (R, T)
         trajectory = Trajectory(
@@ -140,7 +141,7 @@ class FusedEngine:
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores an earlier `state`."""
+        """Restores an earlier `state`, of either engine."""
         for name, array in self._arrays().items():
             array[:] = state[name]
 

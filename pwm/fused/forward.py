@@ -35,7 +35,7 @@ def prepare(parameters: Parameters, work: Work) -> None:
 def play(
     task: TaskTables, parameters: Parameters, trials: Integers, noise: Floats, work: Work
 ) -> int:
-    """Plays an episode with trials (N,) and noise (N, L); returns the number of levels of its rows.
+    """Plays an episode, trials (N,) and noise (N, L), into `work`; returns the number of levels.
 
     If states are reset at each trial, they do not depend on the actions, so all are computed first.
     """

@@ -34,7 +34,7 @@ from pwm.fused.optimiser import advance_powers, step
 def train(
     task: TaskTables, rule: UpdateRule, population: Population, episodes: Episodes, work: Work
 ) -> None:
-    """Trains each replica on its episodes, one replica after another; writes their metrics."""
+    """Trains each replica on its episodes, which must fill whole updates; writes their metrics."""
     for replica in range(len(population.parameters)):
         for first in range(0, len(episodes.trials), rule.episodes_per_update):
             _update(task, rule, population, episodes, first, replica, work)
@@ -74,7 +74,7 @@ def _update(
     replica: int,
     work: Work,
 ) -> None:
-    """Takes one update of a replica, on its episodes from `first` on; writes their metrics."""
+    """Takes one update of a replica, on its batch from episode `first` on; writes the metrics."""
     tracked, weight = population.tracked[replica], population.critic_weights[replica]
     scales, mean_value_loss = episode_scales(rule, tracked), ZERO
     parameters = _parameters(population.parameters[replica], work)
@@ -149,13 +149,13 @@ def _differentiate(
     rule: UpdateRule,
     scales: Scales,
     parameters: Parameters,
-    policy_weight: np.float32,
-    critic_weight: np.float32,
+    policy_weight: np.float32,  # 1, or 0; that of the entropy bonus too
+    critic_weight: np.float32,  # w, or 0
     levels: int,
     work: Work,
-    gradient: Floats,
+    gradient: Floats,  # (P,), output
 ) -> None:
-    """Computes `gradient`, (P,), of the weighted losses; the policy loss has the entropy bonus."""
+    """Computes the gradient of the weighted losses and entropy bonus of the episode in `work`."""
     differentiate_losses(rule, scales, policy_weight, critic_weight * scales.critic_factor, work)
     differentiate_heads(rule, policy_weight, work.level_start[levels], work)
     backpropagate(parameters, work, _parameters(gradient, work), levels)

@@ -29,7 +29,7 @@ def step(
 ) -> None:
     """Takes one step against a gradient, (P,), with the replica's optimiser state of index `state`.
 
-    `advance_powers` must have been called for this update.
+    `advance_powers` must have been called once for this update.
     """
     rate = population.learning_rates[replica]
     trunk_size = rule.trunk_size if rule.trunk_rate != ONE else 0  # 0: one loop, which is faster

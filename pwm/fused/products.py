@@ -123,8 +123,8 @@ add_product_wide = _product(load_wide, broadcast_wide, WIDE, adds=True)
 def add_product_transposed(out: Floats, left: Floats, right: Floats) -> None:
     """Adds left @ right.T to out: (M, N) from (M, K) and (N, K).
 
-    N must be a multiple of `COLUMNS`, K of `LANES`. Each element is the sum of `LANES` partial
-    sums, added in the order of `fold`. Four rows of `left` share a vector, because the partial sums
+    N must be a multiple of `COLUMNS`, K of `LANES`. Each number added is the sum of `LANES` partial
+    sums, in the order of `fold`. Four rows of `left` share a vector, because the partial sums
     of one row do not fill the widest registers.
     """
     rows = len(left)

@@ -45,7 +45,7 @@ class LanesType(types.Type):
         self.count = count
         self.element = element
         self.vector = ir.VectorType(element, count)  # its LLVM type
-        super().__init__(f"Lanes({self.vector})")
+        super().__init__(f"Lanes({self.vector})")  # types of the same name are equal
 
 
 @register_model(LanesType)
@@ -78,7 +78,7 @@ def _loading(lanes: LanesType) -> Any:
 
 @intrinsic
 def load(_context: Any, row: Any, column: Any) -> Any:
-    """Loads `LANES` numbers of a row (an array with one axis), starting at a column."""
+    """Loads `LANES` numbers of a contiguous row (one axis), starting at a column, unchecked."""
     return lanes_type(row, column), _loading(lanes_type)
 
 
@@ -148,14 +148,14 @@ def _broadcast(builder: Any, number: Any, lanes: LanesType) -> Any:
 
 @intrinsic
 def broadcast(_context: Any, number: Any) -> Any:
-    """A vector with a number in each of its `LANES` lanes."""
+    """A vector with a single-precision number in each of its `LANES` lanes."""
     build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], lanes_type))
     return lanes_type(number), build
 
 
 @intrinsic
 def broadcast_wide(_context: Any, number: Any) -> Any:
-    """A vector with a number in each of its `WIDE` lanes."""
+    """A vector with a single-precision number in each of its `WIDE` lanes."""
     build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], wide_type))
     return wide_type(number), build
 

@@ -47,7 +47,8 @@ def parse(
     """Parses flags into an instance of a dataclass.
 
     The fields of nested dataclasses are flags without a prefix. Bad input makes the program exit
-    with one line on standard error and status 2.
+    with one line on standard error and status 2. Also makes the standard streams usable, gives
+    Ctrl-C back to Python (`end_imports`), checks the libraries' versions, and expands `~` in paths.
 
     Args:
         arguments: the dataclass; the docstrings of its fields are the help texts.
@@ -104,7 +105,7 @@ def fail(message: str) -> NoReturn:
 
 
 def progress_bar(items: Iterable[Item], unit: str) -> tqdm[Item]:
-    """Wraps items in a progress bar on standard error, shown in a terminal only."""
+    """Wraps items in a progress bar on standard error, in a terminal only; erased at the end."""
     return tqdm(items, unit=unit, leave=False, disable=None, file=Forgiving(sys.stderr))
 
 
@@ -112,8 +113,8 @@ def progress_bar(items: Iterable[Item], unit: str) -> tqdm[Item]:
 def errors_in_one_line() -> Iterator[None]:
     """Exits with a one-line error message and status 2 if the block raises `InputError`.
 
-    If the reader of standard output, such as `head`, has stopped reading, the status is 141; after
-    Ctrl-C, it is 130.
+    Likewise if standard output cannot be written to. If its reader, such as `head`, has stopped
+    reading, the status is 141, without a message; after Ctrl-C, it is 130.
     """
     try:
         try:

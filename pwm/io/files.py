@@ -1,4 +1,4 @@
-"""Atomic files: written under a temporary name, flushed to disk, then renamed."""
+"""Atomic files, written under a temporary name, flushed to disk, then renamed; and checksums."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file, which has its old content or all of the new even if the power fails."""
+    """Writes a file, and makes its folder; a power failure leaves all of the old or new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # `Store.clean` finds it
     try:
@@ -121,7 +121,7 @@ def read_signed(path: Path) -> dict[str, Any]:
         if written != _with_checksum(content):  # compares every byte, white space included
             raise ValueError("the checksum differs")
     except DAMAGE as error:
-        raise FileError(path, "an undamaged file") from error
+        raise FileError(path, "an undamaged file") from error  # `Store.clean` reads the cause
     return content
 
 
@@ -137,7 +137,7 @@ def _with_checksum(content: Mapping[str, object]) -> bytes:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
 ) -> None:
-    """Writes arrays by name as an `.npz` file, atomically; equal arrays give equal bytes.
+    """Writes an `.npz` file, atomically; equal arrays by name, in equal order, give equal bytes.
 
     The comment of the zip archive is a checksum of every byte before it.
     """
@@ -167,7 +167,7 @@ def read_arrays(
             raise ValueError("the checksum differs")
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except FileNotFoundError as error:
+    except FileNotFoundError as error:  # `Store.clean` reads the cause of a `FileError`
         raise FileError(path, "a file that exists") from error
     except DAMAGE as error:
         raise FileError(path, "an undamaged file; delete it to compute it again") from error

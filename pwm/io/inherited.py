@@ -25,7 +25,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def open_streams() -> None:
-    """Makes standard output and error usable, even if closed or limited to ASCII."""
+    """Lets standard output and error lead nowhere if closed, and escape what they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the shell's `>&-`
@@ -39,7 +39,7 @@ def expand_paths(arguments: Arguments) -> Arguments:
     """Expands `~` in the paths of a command's arguments, since shells leave it in `--out=~/x`.
 
     Args:
-        arguments: the parsed arguments, an instance of a dataclass.
+        arguments: the parsed arguments, an instance of a dataclass; nested ones stay as they are.
     Raises:
         InputError: a path such as `~name` names a user that does not exist.
     """

@@ -40,7 +40,7 @@ def _environment() -> dict[str, object]:
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "clean": None if changes is None else changes == "",
+        "clean": None if changes is None else changes == "",  # untracked files do not count
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "numpy", "numba")},

@@ -11,7 +11,7 @@ PAPER = REPOSITORY / "paper"
 
 
 def published(name: str) -> Path:
-    """Path of a file or folder in `paper/`.
+    """Path of a file or folder in `paper/`, which need not exist.
 
     Raises:
         FileError: the package is installed outside a checkout of the repository.

@@ -44,14 +44,14 @@ def start_command() -> None:
 
 
 def end_imports() -> None:
-    """Makes Ctrl-C raise `KeyboardInterrupt` again, as before `start_command`."""
+    """Makes Ctrl-C raise `KeyboardInterrupt` again; the `excepthook` of `start_command` stays."""
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
 def require_versions() -> None:
-    """Checks the versions of the required libraries, since `PYTHONPATH` may bring in old ones.
+    """Checks the libraries' versions if `pwm` is installed, as `PYTHONPATH` may bring in old ones.
 
     Raises:
         FileError: a library is missing or too old.
@@ -101,7 +101,7 @@ def _require_settings_of_tqdm() -> None:
 
         # Otherwise TQDM_DELAY and TQDM_DISABLE would hide the fault, though not from all bars.
         tqdm(total=1, delay=0, disable=False, file=io.StringIO()).close()
-    except ImportError:
+    except ImportError:  # for `_in_one_line`
         raise
     except Exception as error:  # tqdm does not check them
         accepted = f"settings that tqdm can use ({_described(error)})"
