@@ -97,14 +97,14 @@ class UntilLearned(BaseCallback):
         return self.time == inf
 
     def _on_rollout_end(self) -> None:
-        """Tests the criterion, before each update."""
+        """Tests the criterion, before each update; if it is met, this update is the last."""
         enough = len(self._rewarded) >= FINAL_EPISODES
         if enough and np.mean(self._rewarded[-FINAL_EPISODES:]) > self._criterion:
             self.time = float(len(self._rewarded))
 
 
 def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
-    """Builds a run's agent; returns the agent, and its environments without their wrappers."""
+    """Builds a run's agent; returns it, and its environments without wrappers, for `rewarded`."""
     envs = VecPWM(ENVIRONMENTS, stimulus_set="pwm5", episode_length=run.episode_length)
     wrapped: VecEnv = envs
     if run.returns == "normalised":
@@ -135,7 +135,10 @@ def build(run: ExternalRun) -> tuple[OnPolicyAlgorithm, VecPWM]:
 
 
 def train(run: ExternalRun, num_episodes: int) -> ExternalOutcome:
-    """Trains a run's agent on one thread, until it has learned or for `num_episodes`."""
+    """Trains a run's agent on one thread until it has learned, or for `num_episodes`.
+
+    Updates are whole: the number is rounded up to a multiple of `ENVIRONMENTS`.
+    """
     with one_thread():
         model, envs = build(run)
         stop = UntilLearned(TaskConfig(episode_length=run.episode_length), envs.rewarded)

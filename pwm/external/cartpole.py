@@ -38,7 +38,8 @@ class CartPoles:
         """Pushes each cart to the left (0) or to the right (1) for one time step; actions are [B].
 
         Uses Euler's method, and the equations of motion of Barto, Sutton & Anderson (1983) without
-        friction. Returns whether each pole has fallen or its cart has left the track, [B].
+        friction. Returns whether each pole is down or its cart off the track, [B]; both move on
+        until `reset`, and may come back.
         """
         _, velocity, angle, angular_velocity = self.states.T
         cosine, sine = np.cos(angle), np.sin(angle)

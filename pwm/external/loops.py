@@ -19,14 +19,15 @@ LONGEST = 200  # maximum steps per episode, as in CartPole-v0
 
 @dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """Settings of a training loop, as in its source unless a comment notes a difference."""
+    """Settings of a loop: its source's, but for `weights`, `num_updates` and what comments note."""
 
     weights: tuple[float, ...]
     """Critic weights to train at."""
     losses: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Losses]
     """One of the functions of `pwm.external.losses`."""
     largest_error: float = inf
-    """Error beyond which the value loss of `losses` is linear (Huber); inf for a squared error."""
+    """Error beyond which `losses` has a linear value loss (Huber); inf if it squares all errors.
+    It does not set the loss: only measured errors are clipped to it."""
     units: int
     """ReLU units in each network's hidden layer."""
     discount: float  # below 1

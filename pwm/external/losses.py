@@ -35,7 +35,7 @@ def tutorial_losses(
 ) -> Losses:
     """Losses of TensorFlow's actor-critic tutorial, summed over steps, with a Huber value loss.
 
-    The caller passes standardised targets.
+    The value loss is linear beyond an error of 1. The caller passes standardised targets.
     """
     policy = -(log_probs * (targets - baseline) * played).sum(-1)
     return Losses(policy, (huber_loss(values, targets, reduction="none") * played).sum(-1))

@@ -35,7 +35,8 @@ class Networks:
     def draw(cls, seeds: Sequence[int], setting: LoopConfig) -> Networks:
         """Draws the initial networks of a loop, one per seed, as Keras does by default.
 
-        Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0.
+        Weights are uniform with Glorot's limit, sqrt(6 / (inputs + outputs)); biases are 0. Equal
+        seeds give equal networks.
         """
         # Inputs and outputs of each layer; CartPole has 4 numbers per state and 2 actions.
         sizes = [(4, setting.units)] * (1 if setting.shared else 2)
@@ -50,12 +51,12 @@ class Networks:
         return cls(parameters, setting.num_optimisers)
 
     def copies(self, replicas: Tensor) -> Networks:
-        """Copies of the networks of r replicas, given by their indices, [r]."""
+        """Copies of r replicas' networks, by their indices, [r]; gradients end at the copies."""
         parameters = [parameter.detach()[replicas] for parameter in self.parameters]
         return Networks(parameters, len(self.by_optimiser))
 
     def logits(self, states: Tensor) -> Tensor:
-        """Action logits, [R, N, 2], in N states per replica, [R, N, 4]."""
+        """Logits of left and right, [R, N, 2], in N states per replica, [R, N, 4]."""
         return _outputs(self._policy, states)
 
     def values(self, states: Tensor) -> Tensor:

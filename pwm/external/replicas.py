@@ -87,7 +87,8 @@ class Record:
 def train_loop(runs: Sequence[LoopRun], num_updates: int) -> list[LoopOutcome]:
     """Trains runs of one loop on one thread, each until it has learned or for `num_updates`.
 
-    Returns the outcomes in the order in which the runs end.
+    Returns the outcomes in the order in which the runs end. They depend on which runs train
+    together, as these share the random numbers for actions.
     """
     with one_thread():
         return list(Replicas(runs).train(num_updates))
@@ -101,6 +102,7 @@ class Replicas:
         seeds = [run.seed for run in runs]
         self._records = [Record(run) for run in runs]
         self._networks = Networks.draw(seeds, setting)
+        # Each serves all replicas: Adam and RMSprop change a number by its own gradient alone.
         self._optimisers = [
             setting.optimiser(parameters, lr=setting.learning_rate)
             for parameters in self._networks.by_optimiser
@@ -116,8 +118,7 @@ class Replicas:
         self._lengths = np.zeros(shape, np.int64)  # steps of each episode so far
         # Argument `sums` of `Record.add`: sums since each replica last finished an episode, [R, 5].
         self._step_sums = np.zeros((len(runs), 5))
-        # One generator draws the actions of all replicas: outcomes depend on which train together.
-        self._action_generator = torch.Generator().manual_seed(seeds[0])
+        self._action_generator = torch.Generator().manual_seed(seeds[0])  # for all replicas
 
     def train(self, num_updates: int) -> Iterator[LoopOutcome]:
         """Yields each run's outcome as soon as it has learned, or after `num_updates`."""

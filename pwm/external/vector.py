@@ -21,14 +21,14 @@ class VecPWM(VecEnv):
     def __init__(self, num_envs: int, **fields: Any) -> None:
         self._envs = PWMVectorEnv(num_envs, **fields)
         spaces = self._envs.single_observation_space, self._envs.single_action_space
-        super().__init__(num_envs, *spaces)
+        super().__init__(num_envs, *spaces)  # calls `get_attr`, which needs `_envs`
         self.rewarded: list[float] = []
-        """Fraction of trials rewarded in each finished episode, in order, if only reports are."""
+        """Fraction of trials rewarded in each finished episode; wrong with a `hold_reward`."""
         self._rewards = np.zeros(num_envs)  # sum over each unfinished episode so far
         self._actions = np.zeros(num_envs, np.int64)
 
     def reset(self) -> NDArray[np.float32]:
-        """Starts new episodes, with a new seed if `seed` was called; returns the observations."""
+        """Starts new episodes; returns the observations. A seed given to `seed` is used once."""
         seed = self._seeds[0]
         self._reset_seeds()
         self._rewards[:] = 0
@@ -94,7 +94,7 @@ class VecCentre(VecEnvWrapper):
         self._episode: list[float] = []  # each step's mean reward over environments
 
     def reset(self) -> Any:
-        """Starts new episodes."""
+        """Starts new episodes; keeps the mean, which unfinished ones do not enter."""
         self._episode.clear()
         return self.venv.reset()
 

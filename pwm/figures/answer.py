@@ -1,6 +1,7 @@
 """The paper's answer in one figure: the critic weights at which agents learn.
 
-The policy loss also trains an attached critic; it does not train a detached one.
+The policy loss also trains an attached critic; it does not train a detached one. A centred critic
+learns the return minus its running mean.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 """Label, colour and marker by `Cell.variant`; also of light critics and the notes' "per-loss"."""
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 """Columns of the table; the functions that draw a panel return rows without the first. `x` is the
-critic weight or, for batches, the episodes per update. `predicted` is nan where no prediction is
-shown. If `finished` is False, `value` is only a lower bound."""
+critic weight or, for batches, the episodes per update. `predicted` is nan where nothing is
+predicted. If `finished` is False, `value` is only a lower bound."""
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
@@ -164,7 +164,7 @@ def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
 
 
 def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
-    """Plots the bias of attached critics with Huber's loss by weight; returns the table's rows.
+    """Plots the final bias of attached critics with Huber's loss by weight; returns table rows.
 
     The dotted line is the bias predicted for squared errors before learning. Left of the vertical
     line, it exceeds 1, and a critic with Huber's loss has no fixed point (`huber_bias`).

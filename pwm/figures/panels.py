@@ -42,7 +42,10 @@ def draw_success(
 
 
 def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker: str) -> None:
-    """Draws an estimate with its interval or, if it has none, an arrow up: it is a lower bound."""
+    """Draws an estimate with its interval or, if it has none, an arrow up: it is a lower bound.
+
+    An arrow does not widen the axes; one whose head is outside is not drawn.
+    """
     value, low, _ = estimate
     if isnan(low):  # on a logarithmic axis, a factor gives all arrows the same length
         arrow = {"arrowstyle": "->", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}

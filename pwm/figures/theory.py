@@ -94,7 +94,7 @@ def _draw_ratios(axes: Axes, panel: str, points: Table, colour: str, marker: str
 
 
 def _biases(attached: Outcomes) -> Table:
-    """Points (weight, predicted, measured) of the panel "bias": means over seeds."""
+    """Points (weight, bias predicted from measured entropy, measured bias): means over seeds."""
     steps = attached.base.task.episode_length
     entropies, biases = attached.entropy.mean(axis=-1), attached.critic_bias.mean(axis=-1)
     return [
@@ -104,7 +104,7 @@ def _biases(attached: Outcomes) -> Table:
 
 
 def _value_losses(detached: Outcomes) -> Table:
-    """Points (weight, predicted, measured) of the panel "floor": medians over seeds."""
+    """Points (weight, floor at measured success, measured value loss): medians over seeds."""
     num_trials = detached.base.task.num_trials
     floors = [[value_floor(success, num_trials) for success in seeds] for seeds in detached.reward]
     predicted = np.median(floors, axis=-1).tolist()

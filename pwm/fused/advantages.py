@@ -20,9 +20,10 @@ def measure_errors(
 ) -> None:
     """Computes each step's return, error, advantage and leak, and the episode's metrics.
 
-    An error is ((return - centre) / spread - v) / error_scale, v being the value head's output.
+    An error is ((G - centre) / spread - v) / error_scale, v being the value head's output and G the
+    return or, with a trace decay below 1, the λ-return; `work.return_` has the return in any case.
     Leaks are computed as if attached. `work` holds the episode and receives each step's results.
-    Metrics are converted to units of reward, as in `pwm.core.episode.episode_metrics`.
+    Metrics have the units of `pwm.core.episode.episode_metrics`.
     """
     steps = len(work.row)
     outputs = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate
@@ -80,7 +81,7 @@ def _bootstrap(
     errors: Floats,  # (T,), output
     advantages: Floats,  # (T,), output
 ) -> float:
-    """Overwrites errors and advantages with λ-returns'; returns the sum of squared errors."""
+    """Replaces errors and advantages by those of λ-returns; returns the sum of squared errors."""
     squares = 0.0
     ahead = 0  # later steps of the same episode or trial, whose rewards are in the return
     target = value = ZERO  # λ-return and value of the next step

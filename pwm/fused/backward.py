@@ -35,7 +35,8 @@ def differentiate_losses(
     """Computes the gradients with respect to each row's log-policy and value, and counts visits.
 
     The loss is policy_weight * policy loss + critic_weight * value loss, without the entropy bonus;
-    `policy_weight` is 1, or 0 for the value loss alone. Reads the results of `measure_errors`.
+    `policy_weight` is 1, or 0 for the value loss alone; `critic_weight` includes `critic_factor`.
+    Uses the results of `measure_errors`, and clips its errors if the value loss is Huber's.
     """
     steps = len(work.row)
     if rule.huber:  # clipped to [-1, 1], an error A is half the derivative of A² or 2 |A| - 1
@@ -92,7 +93,7 @@ def differentiate_heads(rule: UpdateRule, policy_weight: np.float32, rows: int, 
 def backpropagate(parameters: Parameters, work: Work, gradient: Parameters, levels: int) -> None:
     """Backpropagates from the heads' outputs, `work.by_heads`, to all parameters.
 
-    Writes into `gradient`. `levels` is the number of levels of the episode's rows.
+    Overwrites `gradient`. `levels` is the number of levels of the episode's rows.
     """
     trunks, stimuli, _ = gradient.input.shape
     second_level, rows = work.level_start[1], work.level_start[levels]
