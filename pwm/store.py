@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _verify(store: Store) -> int:
     """Prints the damaged files of a store and a summary; returns the exit status.
 
-    If a shard has only one of its two files, the missing one counts as damaged. The numbers of
-    stored and unfinished shards include damaged ones.
+    If a shard has only one of its two files, the missing one counts as damaged. Shards with a
+    history count as stored, those with a checkpoint as unfinished, even if these are damaged.
     """
     damaged = damaged_files(store)
     for path in damaged:

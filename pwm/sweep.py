@@ -87,7 +87,7 @@ class Arguments:
         return self.workers or (CORES if self.executor == "process" else JOBS)
 
     def sbatch_options(self) -> dict[str, str]:
-        """Options of sbatch by name, from `--slurm KEY=VALUE ...`; `time` is in minutes."""
+        """Checks `--slurm KEY=VALUE ...`; returns sbatch's options by name, `time` in minutes."""
         typed = " ".join(self.slurm)
         allowed = self.executor == "slurm" or not self.slurm
         require(allowed, "slurm", typed, "--executor slurm with it")
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         store = Store(arguments.results.absolute())
         if arguments.dry_run:
             with folder_errors("results", arguments.results, "read"):
-                stored = set(store.all_keys())
+                stored = set(store.all_keys())  # unverified; training also replaces damaged ones
             if arguments.keys:
                 _print_keys(shards, stored)
             _print_summary(experiments, shards, stored, arguments.at_a_time)
@@ -171,7 +171,7 @@ def _print_summary(
     width = max(len("experiment"), *(len(item.name) for item in experiments))
     say(f"{'experiment':{width}}  shards    runs  to train  minutes       MB")
     for experiment in experiments:
-        own = [shard for shard in plan(experiment) if shard.key in keys]
+        own = [shard for shard in plan(experiment) if shard.key in keys]  # those of `--shard`
         to_train = [shard for shard in own if shard.key not in stored]
         num_runs = sum(len(shard.members) for shard in own)
         seconds, megabytes = _costs(to_train)

@@ -96,7 +96,7 @@ class Arguments:
         Raises:
             InputError: a value is not accepted.
         """
-        # Checked here, as a run would name --seed.
+        # Checked here, as `TrainConfig` would blame --seed, which is no flag.
         for name, values in (("critic_weight", self.critic_weight), ("seeds", self.seeds)):
             are_different = len(values) > 0 and len(set(values)) == len(values)
             accepted = "one or more different numbers, 0 or above"

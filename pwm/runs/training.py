@@ -22,7 +22,7 @@ from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.trainer import Trainer
 
 EPISODES_PER_CHUNK = 50  # at most
-PRODUCTS_PER_CHUNK = 10**8  # hidden size² × steps × replicas that take about a second
+PRODUCTS_PER_CHUNK = 10**8  # hidden size² × steps × replicas; up to about a second in PyTorch
 SAVE_EVERY = 10.0  # seconds
 SHOW_EVERY = 0.2  # seconds
 
@@ -46,7 +46,8 @@ class Plan:
             InputError: a folder holds a damaged run, or `folder` holds another or a finished one.
         """
         if self.extends is not None and self.extends.resolve() == self.folder.resolve():
-            return _run_to_extend(self.extends, self.runs[0].num_episodes)[0]  # grows in place
+            # Not `unfinished_run`, which refuses a run with fewer episodes than planned.
+            return _run_to_extend(self.extends, self.runs[0].num_episodes)[0]
         unfinished = unfinished_run(self.folder_flag, self.folder, self.runs, self.engine)
         if unfinished is None and self.extends is not None:
             return load_run(self.extends)
@@ -63,7 +64,7 @@ def extension(
 
     Raises:
         InputError: the folder holds no usable run, its run has finished `num_episodes` already or
-            was trained by another engine, or `num_episodes` is not a whole number of its updates.
+            was trained by another engine, or `num_episodes` does not fit its updates and probes.
     """
     accepted = f"a folder that holds a run, with {CONFIG} and {STATE_FILE}"
     require(files_in(earlier) >= {CONFIG, STATE_FILE}, "extend", earlier, accepted)
@@ -80,10 +81,10 @@ def extension(
 
 
 def _run_to_extend(folder: Path, num_episodes: int | None) -> tuple[SavedRun, int]:
-    """Loads a run; returns it and its new number of episodes, by default the old one.
+    """Loads a run; returns it and its new number of episodes, by default that of its configuration.
 
     Raises:
-        InputError: the run has finished this number already.
+        InputError: the run is damaged, or has finished this number already.
     """
     run = load_run(folder)
     goal = run.configs[0].num_episodes if num_episodes is None else num_episodes
@@ -95,7 +96,7 @@ def _run_to_extend(folder: Path, num_episodes: int | None) -> tuple[SavedRun, in
 def train_run(
     plan: Plan, trainer: Trainer, caught: Sequence[int], draw: Callable[[Trainer, Path], None]
 ) -> bool:
-    """Trains to the end or until a signal is caught, and saves the run.
+    """Trains to the end or until a signal is caught; saves the run and its curves.
 
     It first restores the run that the plan continues (`Plan.earlier`), if there is one. If a signal
     comes before the first episode, nothing is saved, and a note says so.
@@ -122,7 +123,7 @@ def train_run(
             require_reserved()
             save(folder, trainer, origin | current_provenance(time.monotonic() - started))
 
-        (folder / CURVES).unlink(missing_ok=True)  # a run without curves is unfinished
+        (folder / CURVES).unlink(missing_ok=True)  # drawn last; a run without them is unfinished
         save_configs(folder, trainer.runs)
         train_until(trainer, save_now, caught)
         if not trainer.episodes_done:
@@ -152,13 +153,13 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
 
 
 def episodes_per_chunk(runs: Sequence[TrainConfig]) -> int:
-    """Episodes between checks for signals: a second's worth, from 1 to `EPISODES_PER_CHUNK`."""
+    """Episodes per `Trainer.advance`, between checks for signals: up to a second's worth, or 1."""
     products_per_episode = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
     return min(EPISODES_PER_CHUNK, max(1, PRODUCTS_PER_CHUNK // products_per_episode))
 
 
 def train_until(trainer: Trainer, save_now: Callable[[], None], caught: Sequence[int]) -> None:
-    """Trains with a progress bar until the end or a signal; saves every `SAVE_EVERY` seconds."""
+    """Trains with a progress bar to the end or a signal; until then, saves every `SAVE_EVERY` s."""
     saved = shown = time.monotonic()
     chunk = episodes_per_chunk(trainer.runs)
     with tqdm(

@@ -25,8 +25,8 @@ from pwm.training.trainer import Trainer
 
 REPORT_EVERY = 0.5  # seconds
 
-_stop = threading.Event()  # set when this process must stop
-_busy = threading.Lock()  # held while a shard is trained
+_stop = threading.Event()  # set, as `serve` arranges, when this process must stop
+_busy = threading.Lock()  # held while shards are trained; to exit, `_leave` waits for it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def train_shards(shards: Sequence[Shard], sweep: Sweep) -> None:
 
 
 def _train(shard: Shard, sweep: Sweep) -> None:
-    """Trains a shard from its last checkpoint and stores it; if stopped, saves a checkpoint."""
+    """Trains a locked shard on from any checkpoint; stores it or, if stopped, a checkpoint."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []
@@ -98,7 +98,7 @@ def _train(shard: Shard, sweep: Sweep) -> None:
 
 
 def train_alone(shard: Shard) -> History | None:
-    """Trains a shard without a store; returns its history, or None if this process must stop.
+    """Trains a shard without a store; returns its history, or None if stopped before the end.
 
     Raises:
         InputError: memory is exhausted.
@@ -117,7 +117,7 @@ def _train_in_chunks(trainer: Trainer) -> Iterator[float]:
         before = time.monotonic()
         trainer.advance(chunk)
         seconds = max(time.monotonic() - before, 1e-6)  # a coarse clock may give 0
-        # At this speed, the next chunk takes `REPORT_EVERY` seconds; chunks grow at most twofold.
+        # At this speed, the next chunk takes about `REPORT_EVERY` seconds; at most, chunks double.
         chunk = max(1, min(2 * chunk, int(chunk * REPORT_EVERY / seconds)))
         yield seconds
 
@@ -136,7 +136,7 @@ def serve(lifeline: Connection) -> None:
 def _watch(lifeline: Connection) -> None:
     """Stops training when the parent closes its end of the pipe; exits when the parent exits."""
     with suppress(EOFError, OSError):
-        lifeline.recv_bytes()
+        lifeline.recv_bytes()  # nothing is sent: this waits for the end to be closed
     _stop.set()
     parent = multiprocessing.parent_process()
     assert parent is not None  # it started this process
@@ -148,4 +148,4 @@ def _leave() -> None:
     """Stops training at a checkpoint, then exits."""
     _stop.set()
     with _busy:
-        os._exit(0)
+        os._exit(0)  # `sys.exit` would end this thread only

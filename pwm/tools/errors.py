@@ -6,7 +6,7 @@ from pwm.core.errors import InputError
 
 
 class ArgumentError(InputError):
-    """An invalid argument of a function, named as in its call."""
+    """An invalid argument of a function, named as in its call; `value` may describe it."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.value}: expected {self.accepted}"

@@ -21,7 +21,7 @@ def output(tensor: Tensor) -> Output:
 def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Output]:
     """All tensors that `tensors` were computed from, `tensors` included.
 
-    Tensors that require no gradient are left out. Paths end before the tensors in `stop`.
+    Tensors that require no gradient are left out, and refused in `stop`, before which paths end.
     """
     blocked = {output(tensor) for tensor in stop}
     found = {output(tensor) for tensor in tensors if tensor.requires_grad} - blocked
@@ -37,7 +37,7 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
 
 
 def between(start: Tensor, ends: Collection[Tensor]) -> set[Node]:
-    """Operations on the paths from `start` back to `ends`, tensors that it was computed from.
+    """Operations on the paths from `start` back to `ends`, tensors that require a gradient.
 
     The operation that computed `start` is included; those that computed `ends` are not.
     `check_leak` looks among them for custom functions, which may hide a dependence.

@@ -56,9 +56,11 @@ def check_leak(
     Args:
         policy_loss: a scalar; it may include an entropy bonus.
         value_loss: a scalar, without its weight; None if `policy_loss` is the sum of both.
-        parameters: the agent's parameters, with or without names; its module; or modules by name.
-        values: the critic's outputs that the losses were computed from, one tensor or a list.
-        log_probs: log-probabilities of the actions taken, one tensor or a list.
+        parameters: for names in the report: the agent's parameters, with or without names; its
+            module; or modules by name.
+        values: the critic's outputs that the losses were computed from (no copies), one tensor or
+            a list. Copies leave the verdict right, but the losses and the cost unknown.
+        log_probs: log-probabilities of the actions taken, likewise; with copies, it cannot tell.
         weight: factor of `value_loss` in the loss that is minimised; unused if that is None.
         steps: T, steps per episode, if the losses cover several episodes; by default, all steps of
             the losses. The report gives the critic weight for a policy loss summed over T steps.

@@ -73,7 +73,7 @@ def check_logs(
         entropy: the policy's mean entropy over steps, in nats.
         weight: weight of the value loss.
         steps: T, steps per update.
-        bias: mean over steps of values minus returns, if it was logged.
+        bias: mean over steps of values minus returns; by default, found from `policy_loss`.
         policy_reduction: reduction of the policy loss over steps.
         value_reduction: reduction of the value loss over steps.
         halved: whether the value loss is half the squared error.

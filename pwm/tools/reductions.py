@@ -74,8 +74,8 @@ class Losses:
 def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, graph: bool = False) -> Tensor | None:
     """Gradient of a scalar with respect to all inputs, flattened and concatenated: [elements].
 
-    It is zero for an input on which the loss does not depend, and None if there are only such
-    inputs. The loss keeps its graph; with `graph`, the gradient has one too.
+    It is zero for an input that no gradient reaches, and None if there are only such inputs. The
+    loss keeps its graph; with `graph`, the gradient has one too.
     """
     tracked = [tensor for tensor in inputs if tensor.requires_grad]
     if not tracked or not loss.requires_grad:
@@ -92,11 +92,11 @@ def flat_gradient(loss: Tensor, inputs: Sequence[Tensor], *, graph: bool = False
 
 
 def value_term(loss: Tensor, values: Sequence[Tensor]) -> ValueTerm | None:
-    """Curvature and errors of a loss that is quadratic in some values; None for any other loss.
+    """Curvature and errors of a loss that is quadratic in at least some values; otherwise None.
 
     If the second derivative with respect to a value is k, the first is k times the error, so
-    the targets need not be known. k must be the same for all these values. It is assumed that the
-    term of a step does not depend on the values of other steps.
+    the targets need not be known. If k differs between these values, the result is None too. It is
+    assumed that the term of a step does not depend on the values of other steps.
     """
     slope = flat_gradient(loss, values, graph=True)
     if slope is None:

@@ -20,12 +20,12 @@ bootstrap value, the returns carry a gradient: compute the bootstrap value under
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """Expected cost of a leak."""
+    """Expected cost of a leak, where targets are returns of whole episodes."""
 
     bias: float
     """Expected bias of the values, in reward; 0 if normalised advantages cancel it."""
     bias_error: float
-    """Standard error of `bias`."""
+    """Standard error of `bias`, treating the batch's steps as independent."""
     scatter: float
     """Standard deviation of the returns around the values, in reward."""
     slowdown: float | None
@@ -61,7 +61,7 @@ class LeakReport:
     values_used: bool = True
     """Whether the value loss, or the sum of both, was computed from the values passed."""
     through_values: bool = True
-    """Whether the leak is through the values that were passed, not another output of the critic."""
+    """Whether the leak is through the values passed, not only through another critic output."""
     losses: Losses = field(default_factory=Losses)
     cost: Cost | None = None
     """Expected cost of the leak; None without a leak, or if unknown."""

@@ -34,11 +34,11 @@ class StartReport:
     distance: float
     """Mean return of all updates minus the mean value at the last one, in reward."""
     error: float
-    """Standard error of the distance."""
+    """Standard error of the distance, from the mean returns of the updates alone."""
     spread: float
     """Spread of the returns, their standard deviation, in reward."""
     updates: float
-    """Updates until the values reach the returns at the current speed; inf if they never do."""
+    """Further updates until the values reach the returns at the current speed; inf if never."""
 
     @property
     def far(self) -> bool:
@@ -62,7 +62,7 @@ class StartReport:
 
 
 def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartReport:
-    """Measures the distance from critic to returns in the first updates, and the time to cover it.
+    """Measures the distance from critic to returns after the first updates, and the time left.
 
     The mean return is taken over all these updates, since the policy hardly changes during them.
     The speed is measured in their second half, so optimiser and learning rate need not be known. It

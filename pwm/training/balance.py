@@ -70,14 +70,14 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
     Let p and c be the policy's and the critic's gradient in the trunk. There the result is
 
     - for stop-trunk, p;
-    - for equal, p + (|p| / |c|) c, which does not depend on the critic weight. For two losses,
+    - for equal, p + (|p| / |c|) c, whatever the critic weight, if it is not 0. For two losses,
       GradNorm with α = 0 (Chen et al., 2018) and IMTL-G (Liu et al., 2021) also aim at equal norms;
     - for pcgrad (Yu et al., 2020), p + c if p · c ≥ 0. Otherwise it is the sum of
       p - (p · c / |c|²) c and c - (p · c / |p|²) p.
 
     In the heads, it is the sum of the two gradients. Under per-loss (AdaTask; Yang et al., 2023),
     both gradients are unchanged, in the heads too. RMSprop divides each by its own root mean
-    square, so the scale of a loss, and the critic weight, matter only because of epsilon.
+    square, so the scale of a loss, and the critic weight, matter only for clipping and epsilon.
 
     Args:
         rule: rule of `COMBINATIONS`.

@@ -9,8 +9,8 @@ The gradient of the total loss with respect to the trunk's parameters is the sum
 Sums are taken in a fixed order, so the diagnostics are bit-identical on every machine if the
 gradients and the episodes are.
 
-Shapes: R replicas, E episodes, T steps per episode, N trials per episode, M states of a trial
-(`trial_states`), H hidden units (without padding), P' parameters of the trunk.
+Shapes: R replicas, E episodes, N trials, L steps per trial, T = N L steps per episode, M states of
+a trial (`trial_states`), H hidden units (without padding), P' parameters of the trunk.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class AgentProbe:
         return np.stack([activity, saturated, norm, self._trace(), distance])
 
     def _trace(self) -> Doubles:
-        """The diagnostic `trace`, [R]; not 0 without memory where the state is carried (class)."""
+        """The diagnostic `trace`, [R]. If the state is carried, it is not 0 even without memory."""
         if self._task.timeout:
             return np.full(len(self._visits), np.nan)
         second = self._task.pairs[:, 1]

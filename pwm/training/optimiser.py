@@ -20,7 +20,7 @@ from pwm.core.config import TrainConfig
 
 
 class Optimiser:
-    """Updates the parameters of R replicas.
+    """Updates the parameters of R replicas; `state` has what else a step changes.
 
     Args:
         parameters: parameters, updated in place, [R, P].

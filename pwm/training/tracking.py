@@ -11,9 +11,9 @@ episode counts in full, and episodes older than about 1/rate are forgotten. The 
 was chosen from exploratory runs; any rate from 0.1 to 1 does as well (experiment `tracking`).
 Slower averages lag behind the return, and the critic must make up the difference.
 
-The statistics are updated only after an episode's losses have been computed. The baseline m + s v
-therefore does not depend on the episode's own actions, and the policy's gradient stays unbiased
-(Williams, 1992).
+The statistics are updated only after an episode's losses have been computed, and used from the
+next update on. So they do not depend on the episode's own actions, and with the baseline m + s v
+the policy's gradient stays unbiased (Williams, 1992).
 
 Shapes: R replicas, T steps per episode.
 """

@@ -148,7 +148,7 @@ class Trainer:
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores the `state` of a trainer of the same runs in this one, which must be new."""
+        """Restores the `state` of a trainer of the same or shorter runs; this one must be new."""
         self.engine.restore(state)
         metrics, diagnostics = np.split(state["windows"], [len(METRICS)], axis=1)
         self._windows = list(metrics)

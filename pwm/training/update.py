@@ -104,7 +104,7 @@ class TorchEngine:
         return {"parameters": parameters, **self._optimiser.state, "tracked": self._tracked}
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Takes one update on its E episodes; returns the metrics of each, [metrics, R]."""
+        """Takes one update on E episodes; returns the metrics of each, [metrics, R]."""
         config, loss = self._config, self._config.loss
         scales = episode_scales(self._tracked, config)
         metrics, value_losses, gradients = [], [], []
