@@ -158,6 +158,7 @@ class Trainer:
         self._draws.skip(self.episodes_done)
         self._probe_draws.skip(len(self._probes) * self._config.probe_episodes)
 
+    @one_thread()
     def probe(self, draws: Draws) -> NDArray[np.float64]:
         """Measures gradients, hidden states and the critic on episodes that are not trained on.
 

@@ -179,9 +179,12 @@ def test_training_uses_one_thread_and_restores_the_number_of_threads(
         with pytest.raises(KeyboardInterrupt):
             trainer.advance(1)
         assert torch.get_num_threads() == 2
+        trainer.probe(DrawSource(QUICK.task, [0], of_probes=True).next(2))
+        assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert seen == [1, 1, 1]
+    assert set(seen) == {1}
+    assert len(seen) > 3  # the probe played, too
 
 
 def recorded(runs: Sequence[TrainConfig], engine: EngineName) -> tuple[Trainer, list[Draws]]:
