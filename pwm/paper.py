@@ -1,7 +1,7 @@
 """`python -m pwm.paper`: compiles the paper to PDF.
 
-The same source gives the same bytes on every machine and day: fonts come with the compiler, all
-other input is in the repository, and the date in the file is fixed.
+With one version of the compiler, the same source gives the same bytes on every machine and day:
+fonts come with it, all other input is in the repository, and the date in the file is fixed.
 """
 
 from __future__ import annotations

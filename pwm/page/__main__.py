@@ -25,7 +25,7 @@ from pwm.page.content import Runs, columns, different_runs, index
 
 
 def page(runs: Runs) -> bytes:
-    """The page of these runs, as UTF-8 HTML.
+    """The page of these runs, as UTF-8 HTML, with the engine as it is in `paper/page/`.
 
     Raises:
         FileError: a file of the engine is missing.

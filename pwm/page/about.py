@@ -1,4 +1,4 @@
-"""Options and constants that the page's JavaScript needs besides the compiled engine."""
+"""Options and constants that `engine.js` reads in `engine.wasm`, besides the compiled code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pwm.training import tracking, update
 
 
 def about() -> dict[str, Any]:
-    """Defaults and accepted words of a run's options, and the engine's constants, for JSON."""
+    """Defaults and accepted words of options, constants and source hash of the engine, for JSON."""
     return {
         "sources": sources(),
         "defaults": asdict(TrainConfig()),
@@ -47,7 +47,7 @@ def about() -> dict[str, Any]:
 
 
 def sources() -> str:
-    """SHA-256 of the source of all compiled code: the engine and the random streams."""
+    """SHA-256 of the source of all compiled code, to tell if a module was made from it."""
     folder = Path(compilation.__file__).parent
     paths = [folder / f"{module}.py" for module in compilation.SOURCES]
     content = b"".join(path.read_bytes() for path in [*paths, Path(streams.__file__)])
@@ -55,7 +55,7 @@ def sources() -> str:
 
 
 def words(config: Any) -> dict[str, list[str]]:
-    """Accepted words of each field of type `Literal`, nested ones included, by field name."""
+    """Accepted words, by name, of each field, also nested, whose whole type is a `Literal`."""
     found: dict[str, list[str]] = {}
     hints = get_type_hints(type(config))
     for field in fields(config):

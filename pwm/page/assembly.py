@@ -1,8 +1,9 @@
 """Assembles the parts in `web/` into the page, one file that opens from disk or any web server.
 
 Its scripts are modules. A browser refuses to load modules from disk, so they are joined into one
-script, each after those it imports. Two modules must therefore not define the same name. Modules
-import by `import { a, b } from "./file.js";`, without renaming, and a declaration defines one name.
+script, each after those it imports. Two modules must therefore not define the same name, nor import
+each other, directly or not. They import by `import { a, b } from "./file.js";`, without renaming,
+and a declaration defines one name.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def filled(template: str, slots: Mapping[str, str]) -> str:
     """Replaces each `/* name */` in a template by the text of that slot.
 
     Raises:
-        ValueError: a slot's text would end the HTML element that it is in.
+        ValueError: a text contains `</script` or `</style`, which may end its HTML element.
         KeyError: there is no text for a slot of the template.
     """
     for name, text in slots.items():

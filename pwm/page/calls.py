@@ -24,8 +24,8 @@ STATUS, ADDRESS = ir.IntType(32), ir.IntType(8).as_pointer()
 def entry_function(name: str, overload: Any) -> str:
     """Returns the LLVM IR of a function that reads arguments from a struct and calls Numba's code.
 
-    It is named `name`, takes the address of the struct and returns 0 on success. `overload` is
-    Numba's compilation result of the function that it calls.
+    It is named `name`, takes the address of the struct, drops the call's result and returns 0 on
+    success. `overload` is Numba's compilation result of the function that it calls.
     """
     context, kinds = overload.target_context, overload.signature.args
     module = ir.Module(name)
@@ -45,7 +45,8 @@ def argument_table(function: Any, kinds: Sequence[Any], layout: Any) -> dict[str
     """Returns the `size` of the struct of a function's arguments, and their offsets, in bytes.
 
     `arguments` describes each argument by name. A number has a `type` and an offset `at`. An array
-    has the type of its elements, its number of `axes`, and an offset for each member of `ARRAY`. A
+    has the type of its elements, its number of `axes`, and an offset for each member of `ARRAY`:
+    `data` is an address, the others are 64-bit integers, `shape` and `strides` with one per axis. A
     named tuple has a table of its members, by name.
 
     Args:

@@ -53,7 +53,7 @@ FULL, MISSING = 65534, 65535  # for a fraction of 1, and for nan
 
 @dataclass(frozen=True)
 class Runs:
-    """The distinct published runs; all sequences and arrays are in the page's order."""
+    """The distinct published runs, in the page's order except in `experiments`."""
 
     configs: Sequence[TrainConfig]
     digests: NDArray[np.uint64]
@@ -91,7 +91,7 @@ def different_runs(source: Published) -> Runs:
 
 
 def index(runs: Runs) -> dict[str, Any]:
-    """Returns all that the page reads apart from the columns; it becomes JSON.
+    """Returns all that the page reads apart from the columns and the engine; it becomes JSON.
 
     A condition is a list: the index of each field's value in that field's `values`; the weights;
     the number of seeds of each weight; the indices of the experiments that have its runs.

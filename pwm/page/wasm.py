@@ -118,7 +118,7 @@ def target() -> Any:
 
 
 def described() -> dict[str, Any]:
-    """The module's description of itself: `about`, and each function's table of arguments."""
+    """The module's description of itself, without `tools`: `about`, and tables of arguments."""
     layout = target().target_data
     tables = {name: calls.argument_table(*each, layout) for name, each in functions().items()}
     return about() | {"functions": tables}
@@ -188,11 +188,12 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
-    """Links an object file into a WebAssembly module; exports functions and its heap's address."""
+    """Links an object file into a WebAssembly module; exports functions and its heap's start."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)
         exports = [f"--export={name}" for name in [*exported, "__heap_base"]]
+        # The stack comes first, so that its overflow is an error and does not overwrite data.
         options = ["--no-entry", "--strip-all", "--gc-sections", "--stack-first"]
         command = [LINKER, *options, "-z", f"stack-size={STACK}", *exports]
         subprocess.run([*command, "-o", linked, source], check=True)
@@ -221,7 +222,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; bad input ends the program with one line."""
+    """Runs the command, restarted under `SETTINGS`; bad input ends the program with one line."""
     arguments = parse(Arguments, "python -m pwm.page.wasm", (__doc__ or "").splitlines()[0], argv)
     with errors_in_one_line():
         accepted = "Debian's package lld, or LLVM's"

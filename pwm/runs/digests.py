@@ -15,7 +15,10 @@ PARTS = 64, 32, 16, 8, 4, 2
 
 
 def digests_of(history: History) -> NDArray[np.uint64]:
-    """Digest of each run: the first 64 bits of the SHA-256 hash of its history, [R]."""
+    """Digest of each run: the first 64 bits of the SHA-256 hash of its history, [R].
+
+    Digests are published, and `engine.js` computes them too: their definition must not change.
+    """
     axes = [axis.astype("<i8").tobytes() for axis in history.axes.values()]  # shared by all runs
     # The bits of a NaN depend on the machine, so every NaN is replaced by one with fixed bits.
     curves = [
@@ -33,7 +36,7 @@ def trails_of(history: History) -> NDArray[np.uint8]:
     """Trail of each run, [R, 7]: a one-byte hash of each of seven prefixes of its history.
 
     `trail_ends` gives the lengths of the prefixes. The first byte at which two trails differ shows
-    roughly when the histories of the two runs diverge.
+    when the histories diverge, roughly: bytes of different prefixes agree once in 256 times.
     """
     ends = trail_ends(len(history.episode))
     digests = [digests_of(_beginning(history, end)) for end in ends]

@@ -96,7 +96,7 @@ class Experiment:
         )
 
     def sized(self, size: Size) -> Experiment:
-        """The experiment at its full budget ("paper"), or with few episodes and seeds ("smoke").
+        """The experiment, in full ("paper") or with `SMOKE_EPISODES` and `SMOKE_SEEDS` ("smoke").
 
         An axis `num_episodes` keeps its values, so its runs are as long as at full budget.
         """

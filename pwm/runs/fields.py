@@ -36,7 +36,7 @@ def identity(config: Any) -> dict[str, Any]:
             value = identity(value)
         elif item.name not in ORIGINAL and value == item.default:
             continue
-        elif isinstance(value, int) and str(item.type).startswith("float"):
+        elif isinstance(value, int) and str(item.type).startswith("float"):  # `type` is source text
             value = float(value)
         content[item.name] = value
     return content
@@ -50,7 +50,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
         data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
         KeyError: the data have a field that the class lacks.
-        ValueError: the data have an invalid value.
+        ValueError, TypeError: the data have an invalid value.
     """
     defaults = vars(default)
     values: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
 
 
 def flat(config: Any) -> dict[str, Any]:
-    """Values of all fields by name, including those of nested configurations."""
+    """Values of all fields by name, with those of nested configurations in their place."""
     values: dict[str, Any] = {}
     for name, value in vars(config).items():
         if is_dataclass(value):

@@ -1,8 +1,8 @@
 """The folder in which `python -m pwm.train` saves a population: runs trained together.
 
 The folder holds the configurations, the trainer's full state, the history, the provenance and a
-plot of the curves. Each file is replaced atomically, and the state before the history, so
-training that was killed at any moment continues from its last save.
+plot of the curves. Each file is replaced atomically, so training that was killed at any moment
+continues from its last save.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ MOST_WEIGHTS = 4  # most weights listed in a folder's name
 
 
 def folder_name(runs: Sequence[TrainConfig], engine: EngineName) -> str:
-    """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd."""
+    """Name of the folder for a population, such as pwm5-3x60-attached-w5-lr0.005-1234abcd.
+
+    It shows some of the settings; the hash at its end depends on all of them and on the engine.
+    """
     first = runs[0]  # the others differ in critic weight and seed only
     task, loss = first.task, first.loss
     weights = list(dict.fromkeys(f"{run.critic_weight:g}" for run in runs))
@@ -74,7 +77,8 @@ def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
 def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
     """Replaces the provenance, state and history files, in this order.
 
-    If the process is killed in between, the state is at least as recent as the history.
+    If the process is killed in between, a state has a provenance, without which it could not be
+    loaded, and is at least as recent as the history.
     """
     write_json(folder / PROVENANCE, provenance)
     write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)

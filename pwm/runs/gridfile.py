@@ -11,7 +11,7 @@ from pwm.runs.experiment import Experiment
 
 
 def experiments_in(path: Path) -> dict[str, Experiment]:
-    """Runs a Python file and returns the experiments that its top-level variables hold, by name.
+    """Runs a Python file; returns the experiments that top-level variables hold, by `name`.
 
     Raises:
         InputError: the file does not exist, raises an exception, defines no experiment, or
@@ -44,8 +44,8 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """An error's message, on one line."""
-    if isinstance(error, InputError):
+    """An error's type and message, on one line."""
+    if isinstance(error, InputError):  # its own text names a flag, which nobody typed
         return f"{error.name} {error.value}: expected {error.accepted}"
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return f"{type(error).__name__}: {text}"

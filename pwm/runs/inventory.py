@@ -38,7 +38,7 @@ def known_shards(experiments: Iterable[Experiment]) -> Known:
 def listed(store: Store, known: Known) -> Iterator[str]:
     """Yields a header, then a line per stored or unfinished shard, whose files it verifies.
 
-    Shards that are not in `known` are described by their provenance.
+    Shards that are not in `known` are described by their provenance, if undamaged.
     """
     yield HEADER
     for ending in (STORED, UNFINISHED):
@@ -87,7 +87,8 @@ def damaged_files(store: Store) -> list[object]:
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Yields lines that explain why a shard is missing and how the most similar stored one differs.
 
-    Of the keys in `known` and in the store, exactly one must begin with `prefix`.
+    Of the keys in `known` and in the store, exactly one must begin with `prefix`. If its shard is
+    stored, a line says so.
 
     Raises:
         InputError: no key begins with `prefix`, or several do.

@@ -23,8 +23,9 @@ LOCK = ".lock"
 def lock_file(path: Path) -> FileLock:
     """Makes a lock on the file `path`, for a shard or a folder; acquiring it creates the file.
 
-    The folder must exist. Group and others may read or write the file if they may read or write the
-    folder, so another user can lock the file that a killed process left.
+    Acquiring raises `Timeout` at once if the lock is held. The folder must exist. Group and others
+    may read or write the file if they may read or write the folder, so another user can lock the
+    file that a killed process left.
     """
     shared_mode = path.parent.stat().st_mode & 0o066  # read and write, by group and others
     # A soft lock, for file systems without locks, would outlive a killed process.
@@ -33,7 +34,7 @@ def lock_file(path: Path) -> FileLock:
 
 @contextmanager
 def lock(store: Store, shard: Shard) -> Iterator[bool]:
-    """Locks a shard and removes its stale files; yields False if another process holds the lock."""
+    """Locks and cleans (`Store.clean`) a shard; yields False if another process has locked it."""
     path = store.path(shard, LOCK)
     path.parent.mkdir(parents=True, exist_ok=True)
     file_lock = lock_file(path)
@@ -93,7 +94,7 @@ def _remove_unheld(path: Path) -> None:
 
     Raises:
         BlockingIOError: a running process holds the lock.
-        FileError: the file cannot be removed.
+        FileError: the file cannot be opened or removed.
     """
     try:
         with _locked(path):
@@ -106,7 +107,8 @@ def _remove_unheld(path: Path) -> None:
 
 
 def report(store: Store, shard: Shard, episodes_done: int) -> None:
-    """Writes the number of episodes done to the lock file, which this process has locked."""
+    """Writes the number of episodes done by each run to the lock file, held by this process."""
+    # In place: a file renamed to this path, as atomic writing does, would not be locked.
     store.path(shard, LOCK).write_text(f"{episodes_done}\n")
 
 

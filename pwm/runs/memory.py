@@ -16,10 +16,11 @@ BYTES_PER_STEP = 20  # table row, action, reward; the fused engine plays one run
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
-    """Requires that the largest arrays of a population fit into this machine's memory.
+    """Requires that each of a population's largest arrays by itself fits into the machine's memory.
 
     Random numbers are drawn at once for all initial weights, for `episodes_per_draw` episodes, for
-    an update, and for a probe. Other arrays do not count: training may still exhaust the memory.
+    an update, and for a probe. Other arrays, and memory in use, do not count: training may still
+    exhaust the memory.
 
     Raises:
         InputError: an array does not fit; the message names the field that makes it large.
@@ -60,6 +61,6 @@ def memory_errors() -> Iterator[None]:
 
 
 def _is_about_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is exhausted; PyTorch raises `RuntimeError` for this."""
+    """Whether an error is a `MemoryError` or, as from PyTorch, a `RuntimeError` about memory."""
     is_of_pytorch = isinstance(error, RuntimeError) and "memory" in str(error)
     return isinstance(error, MemoryError) or is_of_pytorch

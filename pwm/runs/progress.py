@@ -35,8 +35,8 @@ class Progress:
         self._finished = Done()  # of the stored shards
         self._store = store
         self._runs = sum(len(shard.members) for shard in shards)
-        # These shards are to be trained, so a history that one of them has now is damaged. It
-        # counts once it is written again.
+        # These shards are to be trained, so a history that one of them has now is damaged, or its
+        # provenance is. It counts once it is written again.
         damaged = store.names() & {shard.key + STORED for shard in shards}
         self._damaged = {name: self._modified(name) for name in damaged}
         self._started = time.monotonic()

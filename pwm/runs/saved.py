@@ -45,7 +45,8 @@ class SavedRun:
     history: History
     """Metrics averaged over K windows of episodes, [R, K], and any diagnostics."""
     provenance: Mapping[str, Any]
-    """Engine, commit, library versions, machine and command of the training."""
+    """Engine, commit, library versions, machine and command of the last session of training; if
+    there were others, `earlier_sessions` has theirs."""
     state: Mapping[str, NDArray[Any]]
     """The trainer's state at the last save; see `Trainer.state`."""
 
@@ -74,8 +75,8 @@ class SavedRun:
         """Plays one episode with the trained parameters; nothing is trained.
 
         Args:
-            seed: seed of the trials and the action noise, which are the same for every replica
-                and are never those of training.
+            seed: seed of the trials and the action noise, which are the same for every replica.
+                Training never uses them, except in the first probes of runs with this seed.
         Returns:
             The episode, tensors [R, N, ...] without gradients: R replicas, N trials; see `Episode`.
         Raises:
@@ -88,7 +89,7 @@ class SavedRun:
             return rollout.play(self._parameters, only_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-        """Measures diagnostics of the agent's gradients and hidden states, without training it.
+        """Measures diagnostics of the agent's gradients, hidden states and critic; trains nothing.
 
         Args:
             num_episodes: episodes to play, at least 2.
@@ -111,6 +112,8 @@ class SavedRun:
 
     def trainer(self, num_episodes: int, device: str = "cpu") -> Trainer:
         """Makes a trainer that continues from the saved state, bit for bit.
+
+        With the torch engine, this holds only on the same machine and device.
 
         Args:
             num_episodes: episodes to train for in all, including those already trained.
@@ -137,7 +140,7 @@ class SavedRun:
         return torch.from_numpy(self.state["parameters"])
 
     def _draws(self, seed: int, num_episodes: int) -> Draws:
-        """Random numbers for episodes that training never sees, the same for all replicas."""
+        """Random numbers of a seed's probes, never trained on, the same for all replicas."""
         require_integer("seed", seed, 0)
         seeds = (seed,) * len(self.configs)
         return DrawSource(self.configs[0].task, seeds, of_probes=True).next(num_episodes)
@@ -145,6 +148,8 @@ class SavedRun:
 
 def load_run(folder: Path | str) -> SavedRun:
     """Loads the run that `python -m pwm.train` saved in a folder (`--out`).
+
+    The history comes from the state, not from the history's file, which may be older.
 
     Raises:
         FileError: the folder holds no run, or one of its files is missing or damaged.

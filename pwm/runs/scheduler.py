@@ -43,7 +43,7 @@ def run(shards: Sequence[Shard], sweep: Sweep, pool: Pool, max_tasks: int | None
             another process makes no progress with its shards for ten minutes.
         JobError: a SLURM job or the cluster failed.
         BrokenExecutor: workers die, or stored shards get lost, again and again without progress.
-        KeyboardInterrupt: after Ctrl-C, once training has stopped at checkpoints.
+        KeyboardInterrupt: after Ctrl-C; processes have stopped at checkpoints, SLURM jobs continue.
     """
     missing = _missing(shards, sweep.store)
     note(f"{counted(len(shards), 'shard')}, {len(missing)} to train.")
@@ -128,7 +128,7 @@ class Processes(ProcessPoolExecutor):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Processes]:
-    """Makes a pool of `workers` processes, which stop at a checkpoint if the block raises."""
+    """Makes a pool of processes that stop at a checkpoint if the block raises or this one dies."""
     context = multiprocessing.get_context("spawn")
     # When this process ends, even if killed, the operating system closes its end of the pipe.
     lifeline, own_end = context.Pipe(duplex=False)

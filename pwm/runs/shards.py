@@ -56,8 +56,9 @@ class Shard:
     def content(self) -> str:
         """Everything that determines the shard's history, as JSON.
 
-        The text is stored in the shard's files, and `shard_of` rebuilds the shard from it. Any
-        change to it changes the key, and with it the names of all stored files.
+        The torch engine's also depends on PyTorch's version and the processor. The text is stored
+        in the shard's files, and `shard_of` rebuilds the shard from it. Any change to it changes
+        the key, and with it the names of all stored files.
         """
         setting = identity(self.setting)
         members = {}
@@ -145,7 +146,7 @@ def _member(values: Mapping[str, Any]) -> Member:
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
-    """The shards of some experiments, in order; a shard that several share appears once."""
+    """The shards of some experiments, in order; a shared one appears once, with the last's name."""
     by_key = {shard.key: shard for experiment in experiments for shard in plan(experiment)}
     return list(by_key.values())
 

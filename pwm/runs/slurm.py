@@ -43,8 +43,9 @@ class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster; their results are dropped, and futures give None.
 
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
-    as one job array. If a job ends without a result (killed, out of time, its node lost), its
-    future raises `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
+    as one job or job array. If a call raises, its future raises `JobError`. If a job ends without a
+    result (killed, out of time, its node lost), its future raises `BrokenExecutor`, as futures of
+    `ProcessPoolExecutor` do.
 
     Args:
         folder: folder for the jobs' scripts and logs, which the nodes can read and write.
@@ -137,7 +138,7 @@ class SlurmExecutor(Executor):
             time.sleep(POLL_EVERY)
 
     def _send(self) -> None:
-        """Sends the calls submitted since the last poll to SLURM, as one job array."""
+        """Sends the calls submitted since the last poll together; if refused, all futures fail."""
         with self._lock:
             calls, self._unsent = self._unsent, {}
         if not calls:
@@ -181,7 +182,10 @@ def _output(*command: str) -> str | None:
 
 
 def _error_of(job: Any) -> BaseException | None:
-    """Returns a finished job's error; if it succeeded, removes its files and returns None."""
+    """Returns a finished job's error; if it succeeded, removes its files and returns None.
+
+    The error is a `BrokenExecutor` if SLURM ended the job, a `JobError` if its call raised.
+    """
     error, paths = job.exception(), job.paths
     if error is None:
         for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
@@ -207,7 +211,8 @@ def max_tasks() -> int:
 def slurm_jobs(folder: Path, workers: int, options: Mapping[str, str]) -> Iterator[SlurmExecutor]:
     """Yields an executor; a normal end waits for its jobs.
 
-    After Ctrl-C, SIGTERM or SIGHUP they continue; any other exception cancels them.
+    After `KeyboardInterrupt` (Ctrl-C; with `stop_signals`, also SIGTERM and SIGHUP) they continue;
+    any other exception cancels them.
     """
     executor = SlurmExecutor(folder, workers, options)
     try:

@@ -146,7 +146,7 @@ class Store:
         """Removes a shard's stale files, such as those left by killed processes, before training.
 
         These are temporary files, a history if it or its provenance is damaged, and the checkpoint
-        of a stored shard.
+        of a stored shard. The shard must be locked, as they could be another process's.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()
