@@ -91,7 +91,7 @@ class Record:
         return Record(self.digest[runs], self.trail[runs], self.outcome[runs], curves)
 
     def differences(self, other: Record) -> dict[str, NDArray[np.bool_]]:
-        """Whether each run differs from that in `other`, by column (the same in both): [R] each."""
+        """Whether runs differ from those in `other`, which has the same columns: [R] by column."""
         differs = {}
         for name, ours in self.columns.items():
             theirs = other.columns[name]
@@ -144,9 +144,9 @@ class PublishedRuns:
 
 @dataclass(frozen=True)
 class Published:
-    """The published outcomes of some experiments."""
+    """The published outcomes of some experiments; a `pwm.analysis.outcomes.Source`."""
 
-    path: Path  # file that was read, for error messages
+    path: Path  # their file, which error messages name
     records: Mapping[str, Record]  # published data of the runs, by experiment name
     plans: Mapping[str, str]  # hash that identifies the runs (`plan_of`), by experiment name
 
@@ -228,6 +228,6 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
 
 
 def plan_of(experiment: Experiment) -> str:
-    """Hash that identifies an experiment's runs, made from the keys of their stored files."""
+    """Hash of all that determines the runs' histories, of their order and division into shards."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]

@@ -40,7 +40,7 @@ def judged_rules(comparison: Comparison) -> dict[str, bool]:
         # Every rule is better centred than raw, but for stop-trunk and separate: tied.
         "centring": all(gain(rule).low > 0 for rule in ("0", *SHARING))
         and all(comparison.tied(f"centred {rule}", f"raw {rule}") for rule in APART),
-        # Raw, fewer than half learn if the critic shares the trunk, otherwise more.
+        # Raw, fewer than half learn with each of `SHARING`, more than half with each of `APART`.
         "raw-sharing": all(success(f"raw {rule}", "120 steps, 0.001") < 0.5 for rule in SHARING)
         and all(success(f"raw {rule}", "120 steps, 0.001") > 0.5 for rule in APART),
         # popart is within 0.1 of centred 1, standardised 100 within 0.1 of centred 100.

@@ -86,8 +86,8 @@ class Comparison:
 
     methods: tuple[str, ...]
     conditions: tuple[str, ...]
-    learned: NDArray[np.bool_]  # whether each run learned, [M, C, S]
-    time: NDArray[np.float64]  # episodes until each run learned, inf if it never did, [M, C, S]
+    learned: NDArray[np.bool_]  # whether each run has learned at its end, [M, C, S]
+    time: NDArray[np.float64]  # episodes until each run first learned, inf if never, [M, C, S]
     reward: NDArray[np.float64]  # fraction of trials rewarded in the last 500 episodes, [M, C, S]
     held_out: tuple[str, ...] = ()  # conditions that do not count in the ranking
 

@@ -37,7 +37,7 @@ class Cell:
     light: Outcomes
     experiments: tuple[str, ...]  # of both kinds of runs
     predicted: Mapping[str, float] = field(default_factory=dict)
-    """Predicted slowdown by account."""
+    """Predicted slowdown by account; empty if there is no prediction."""
     earlier: float = 0.0
     """Episodes subtracted from every time, and so from the budget: see `by_middle`."""
 
@@ -61,7 +61,7 @@ class Cell:
 
     @property
     def estimate(self) -> Estimate:
-        """Slowdown with its interval or, if it is unknown, its lower bound without an interval."""
+        """Slowdown with the interval of `least_slowdowns`; if unknown, its lower bound alone."""
         least = self.least_slowdowns
         return interval(least) if self.finished else Estimate(float(least[0]))
 
@@ -88,12 +88,12 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), errors, smallest)
 
     def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether an account predicts the slowdown within a factor, by its first of `errors`."""
+        """Whether an account is right within a factor, by its first error; False if that is nan."""
         return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property
     def _light_median(self) -> NDArray[np.float64]:
-        """Median time to learn with the light critic: [1 + resamples]; nan where it is infinite."""
+        """Light critic's median time to learn less `earlier`, nan if infinite: [1 + resamples]."""
         times = resampled_medians(self.light.time) - self.earlier
         return np.where(np.isfinite(times), times, np.nan)
 
@@ -106,7 +106,7 @@ def by_middle(cells: Iterable[Cell]) -> list[Cell]:
 def root_mean_square(cells: Sequence[Cell], account: str = LAW) -> NDArray[np.float64]:
     """Root mean square of an account's errors over cells: [1 + resamples]; nan without cells.
 
-    In each resample, cells whose error is nan are left out.
+    For the original seeds and in each resample, cells whose error is nan are left out.
     """
     if not cells:
         return np.full(1 + RESAMPLES, np.nan)

@@ -31,7 +31,7 @@ class Statement:
 
     @property
     def unsure(self) -> bool:
-        """Whether the statement is right, but the number's interval extends beyond the region."""
+        """Whether the number lies in the region, but its interval leaves it; not if `otherwise`."""
         _, low, high = self.estimate
         inside = self.region[0] <= low and high <= self.region[1]
         return self.right and not (isnan(low) or inside or self.otherwise)

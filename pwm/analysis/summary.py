@@ -110,7 +110,7 @@ def _gradients(history: History) -> Iterator[str]:
 
 
 def _hidden_states(history: History) -> Iterator[str]:
-    """Yields lines about hidden states and the critic, at three of the times in `probe_at`.
+    """Yields lines about hidden states and the critic, at up to three of the probes.
 
     These are the first, the one with the most saturated units, and the last that training reached.
     """

@@ -34,7 +34,7 @@ class Targets:
     leaking_targets: bool = False  # whether the leak reaches the values in the targets, too
     success: float = 0.5  # probability that a trial is rewarded
     entropy: float | None = None
-    """Policy's entropy at every step, in nats; None for that of `pwm.core.leak.start_entropy`."""
+    """Entropy at every step, in nats; None for the policy in `pwm.core.leak.start_entropy`."""
 
     @cached_property
     def fixed_point(self) -> Array:
@@ -77,7 +77,7 @@ class Targets:
 
     @property
     def unbiased(self) -> Targets:
-        """The same targets without a leak."""
+        """The same targets without a leak; bootstrapping may still bias them."""
         return replace(self, temperature=0.0)
 
     @property

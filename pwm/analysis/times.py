@@ -28,7 +28,7 @@ def noise_constant(
 ) -> NDArray[np.float64]:
     """Factor on `noise`, the `noise_weight` of a setting, that fits the slowdown of attached runs.
 
-    By `pwm.analysis.theory.slowdown` without a share of the critic's, attached runs take
+    By `pwm.analysis.theory.slowdown` with its `critic` at 0, attached runs take
     r = sqrt(1 + (factor · noise / w)²) times as long as detached ones with the same critic weight
     w. So each weight gives a factor sqrt(r² - 1) w / noise, if the ratio r of median times is
     finite and exceeds `SLOWED`. Returns the median over these weights; nan if there are none.

@@ -63,7 +63,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with 1 if anything differs from what is published.
+    """Runs the command; exits with 1 if a run or number is not as published, or a claim fails.
 
     Otherwise exits with 128 + a signal's number if that interrupted the audit, or 0.
     """
@@ -144,9 +144,9 @@ def _report(records: Mapping[TrainConfig, Record], places: Places, source: Publi
 
 
 def claims_hold(source: Published) -> bool:
-    """Recomputes every claim; returns whether all hold and all numbers are as in the paper.
+    """Recomputes every claim; returns whether all hold and numbers are as in paper/numbers.json.
 
-    Prints the claims outside their band, the numbers that differ from the paper's, and a summary.
+    Prints the claims outside their band, the numbers that differ from that file's, and a summary.
     """
     all_claims = list(claims(Evidence(source)))
     recomputed = numbers(all_claims)

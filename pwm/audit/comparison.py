@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 Places = Mapping[TrainConfig, Sequence[Place]]
-"""Distinct runs, each with the places where it is published."""
+"""Distinct runs, each with those places where it is published that were selected."""
 
 
 def published_runs(
@@ -70,7 +70,7 @@ def _divergence(run: TrainConfig, ours: Record, theirs: Record) -> str:
     """Describes where two histories of a run diverge, as closely as their trails show it."""
     num_windows = ceil(run.num_episodes / run.log_every)
     ends = [run.log_every * end for end in trail_ends(num_windows)]  # last episodes of the prefixes
-    differs = ours.trail[0] != theirs.trail[0]  # [prefixes]
+    differs = ours.trail[0] != theirs.trail[0]  # [prefixes]; misses 1 difference in 256
     if differs.any():
         last = ends[np.argmax(differs)]  # of the first prefix that differs
         equal_until = max((end for end in ends if end < last), default=0)

@@ -33,8 +33,8 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
         workers: number of processes.
     Returns:
         The record of each run, and the number of the signal that interrupted training, 0 if none
-        did. After an interruption, only the runs before the first untrained one are returned. They
-        are a random sample too; among all trained runs, short runs would be overrepresented.
+        did. After an interruption, only the runs before the first untrained one are returned:
+        among all trained runs, short ones would be overrepresented; among these, less so.
     Raises:
         InputError: Numba cannot compile here (`require_numba`), or memory is exhausted.
         SystemExit: a worker process died.

@@ -87,7 +87,7 @@ def _train(make: Callable[..., Any], arguments: tuple[Any, ...], episodes: int) 
 
 @lru_cache(maxsize=2)  # a fused population and one in JAX
 def _population(make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """This process's population `make(*arguments)`, made on the first call."""
+    """This process's population `make(*arguments)`, made on the first call: in the warm-up."""
     return make(*arguments)
 
 

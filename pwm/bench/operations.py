@@ -22,7 +22,7 @@ PRODUCTS = 300  # products per measurement
 
 
 def product_rate() -> float:
-    """Measures floating-point operations per second in matrix products, in single precision."""
+    """Measures operations per second in float32 matrix products: a core's, within `one_thread`."""
     matrix = torch.rand(PRODUCT_SIZE, PRODUCT_SIZE)
     seconds = timeit(lambda: torch.mm(matrix, matrix), number=PRODUCTS)
     return PRODUCTS * 2 * PRODUCT_SIZE**3 / seconds

@@ -15,7 +15,7 @@ class PlainLoop:
     """Trains one replica of a run with the notes' agent, losses and optimiser, trial by trial.
 
     A trial is one call of `nn.LSTM`, an episode one step of `torch.optim.RMSprop`. Options other
-    than stimuli, lengths, hidden size, critic weight and learning rate are ignored.
+    than stimuli, lengths, hidden size, critic weight and learning rate are ignored, even the seed.
     """
 
     def __init__(self, run: TrainConfig) -> None:

@@ -67,7 +67,7 @@ def brake_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def limit_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about changes that may help a centred critic of weight 100 at 240 steps."""
+    """Yields claims on changes that may help centred critics at 240 steps, and on collapses."""
     runs = evidence.of("limits").at(episode_length=240)
     unchanged = runs.at(**UNCHANGED)
     for change, fields, success, time, gain in CHANGES:

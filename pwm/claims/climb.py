@@ -98,7 +98,7 @@ def probe_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _median(runs: Outcomes, diagnostic: str, episode: int) -> Estimate:
-    """Median over the seeds of `runs` of a diagnostic measured after `episode` episodes."""
+    """Median over the seeds of `probed_runs` of a diagnostic measured after `episode` episodes."""
     values = probe_after(runs, diagnostic, episode)  # (S,)
     return interval(np.median(values[resampled(len(values))], axis=-1))
 
