@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).parent
 
 
 def commands() -> dict[str, str]:
-    """Summary of each command, by name: the first line of its module's docstring."""
+    """Summary of each command, by name, from the first line of its module's docstring."""
     summaries = {}
     for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("*/*.py")):
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8")  # not imported, which would be slow
         if path != Path(__file__) and '\nif __name__ == "__main__":' in text:
             parts = path.relative_to(PACKAGE).with_suffix("").parts
             name = ".".join(part for part in parts if part != "__main__")

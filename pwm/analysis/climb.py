@@ -51,9 +51,9 @@ class Stepper:
         self._num_steps = 0
 
     def step(self, gradient: float, square: float) -> float:
-        """Returns the parameter's next change, by gradient ascent.
+        """Makes an update by gradient ascent, and returns the parameter's change.
 
-        `gradient` is this update's expected gradient, and `square`, above 0, its expected square.
+        `gradient` and `square` (above 0) are the expected values of the gradient and of its square.
         """
         optimiser = self._optimiser
         self._num_steps += 1
@@ -160,9 +160,9 @@ def hidden_states(displacement: float, hidden_size: int, trial_length: int) -> l
 
 
 def mean_gain(end: Position, setting: Setting) -> float:
-    """Mean over a trial, after the climb, of 1 - h², the derivative of a tanh unit at output h."""
+    """Mean over a trial, after the climb, of 1 - h², the part of a gradient that units pass on."""
     states = hidden_states(end.trunk, setting.hidden_size, setting.trial_length)
-    return sum(1 - state**2 for state in states) / len(states)
+    return sum(1 - state**2 for state in states) / len(states)  # as if they were tanh units
 
 
 def mean_return_variance(success: float, num_trials: int) -> float:
@@ -179,9 +179,9 @@ def mean_return_variance(success: float, num_trials: int) -> float:
 def score_variance(steps: int, trial_length: int) -> float:
     """Variance of an episode's score Σ_t ∂ log π(a_t) / ∂h_t at one hidden unit.
 
-    With the unit's weights u in the policy head, ∂ log π(a) / ∂h = u_a - Σ_b π(b) u_b. If the
-    weights are independent with variance 1, the variance of this is 1 - Σ_b π(b)²: 2/3 for a policy
-    uniform over three actions, 1/2 for one uniform over two. The policy is that of
+    With the unit's weights u in the policy head, ∂ log π(a) / ∂h = u_a - Σ_b π(b) u_b. For
+    independent weights of variance 1, as here, the variance of this is 1 - Σ_b π(b)²: 2/3 for a
+    policy uniform over three actions, 1/2 for one uniform over two. The policy is that of
     `pwm.core.leak.start_entropy`: two actions at the last step of a trial, three at all others.
     The steps' actions are independent, so the variances of their scores add up.
     """
@@ -192,7 +192,7 @@ def score_variance(steps: int, trial_length: int) -> float:
 def critic_share(setting: Setting) -> float:
     """Root mean square of the critic's gradient in the trunk, divided by the policy's.
 
-    Assumes that the critic is at the mean return and that the weights of both heads are equally
+    Assumes that the critic is at the mean target and that the weights of both heads are equally
     large. Both gradients reach a parameter of the trunk through the same unit, so the other factors
     of the chain rule cancel. What remains is 2 w times the episode's mean error for the critic, and
     the sum over steps of the advantage times the score (`score_variance`) for the policy.

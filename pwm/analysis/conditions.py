@@ -45,7 +45,7 @@ class Condition:
 
     @property
     def steps(self) -> int:
-        """T, steps per episode."""
+        """T, steps per episode, in whole trials."""
         return self.runs.base.task.episode_length
 
     @property

@@ -125,7 +125,8 @@ def convert_weight(
 ) -> float:
     """Converts a critic weight so that the policy and value gradients keep their ratio.
 
-    The total loss may still differ by a factor, to which RMSprop and Adam are invariant.
+    The total loss may still differ by a factor, to which RMSprop and Adam are invariant. What a
+    library normalises or clips (`Convention`) is ignored, though it may change the ratio.
 
     Args:
         critic_weight: weight in the units of `source`; this project's units are the notes'.

@@ -32,6 +32,6 @@ def probes(runs: Outcomes, name: str) -> NDArray[np.float32]:
 
 
 def probe_after(runs: Outcomes, name: str, episode: int) -> NDArray[np.float64]:
-    """Diagnostic `name` of probed runs at the probe after `episode` episodes: [S]."""
+    """Diagnostic `name` of `probed_runs` at their probe after `episode` episodes: [S]."""
     probe = runs.probed.tolist().index(episode)
     return probes(runs, name)[:, probe].astype(np.float64)

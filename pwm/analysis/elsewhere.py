@@ -10,7 +10,7 @@ extended here without a new fit:
 - *K episodes per update.* The mean gradient μ does not depend on K; the variance s² of an episode's
   gradient is divided by K. Where leak and critic multiply s by F, the root mean square gradient is
   sqrt(μ² + F² s² / K). The progress per update is g μ over the geometric mean of this root in the
-  policy head and in the trunk; g is the gain after the climb (`mean_gain`).
+  policy head and in the trunk; g is the gain after a climb (`mean_gain`) with K = 1.
 - *Normalised advantages.* A constant bias cancels. The bias that remains is α (H - mean H) / d,
   where α is the leak's temperature (`pwm.core.leak`), H the policy's entropy at a step, and d the
   standard deviation of an episode's advantages, including this bias. The critic climbs as it would
@@ -20,9 +20,9 @@ RMSprop's first steps are longer than its later ones, as its mean square starts 
 time to learn is the end of a window of 500 episodes that meets the criterion. The law predicts the
 window's middle, to which half a window is added.
 
-Predicted times are for a shared trunk, trials of 3 steps, rewards of 1 and a summed policy loss.
-Normalised advantages are those of whole undiscounted returns. A Huber loss counts as squared, and
-whatever else changes learning, such as a carried state or an entropy bonus, is ignored.
+Predicted times are for a shared trunk, trials of 3 steps, rewards of 1, a summed policy loss and a
+learning rate of 0.001. Normalised advantages are those of whole undiscounted returns. A Huber loss
+counts as squared, and whatever else changes learning, such as a carried state, is ignored.
 """
 
 from __future__ import annotations
@@ -202,7 +202,10 @@ def _targets(run: TrainConfig) -> Targets:
 
 
 def accounts(run: TrainConfig, light: TrainConfig) -> dict[str, float]:
-    """Slowdown of `run` relative to `light`, the same setting with a light critic, by account."""
+    """Slowdown of `run` relative to `light`, by account; `BIAS` only if bootstrapped and attached.
+
+    `light` has the same setting, and a light detached critic that starts at its fixed point.
+    """
     light_time = time_if_nothing_changes(light)
     slowdowns = {
         LAW: predicted_time(run) / predicted_time(light),
@@ -227,7 +230,7 @@ def bias_terms(run: TrainConfig) -> tuple[float, float]:
 def law_edge(run: TrainConfig, light: TrainConfig) -> float:
     """Critic weight at which `run` takes twice as long to learn as `light`, according to the law.
 
-    For an attached run, which starts at its fixed point, it is the lower edge, due to the leak. For
+    For an attached run, which must not start at 0, it is the lower edge, due to the leak alone. For
     a detached run, it is the upper edge, due to the critic's share of the trunk's gradient and, if
     the run starts at 0, to the climb. `run.critic_weight` is ignored. RMSprop or Adam only. Without
     an edge between 0.01 and 10,000, the result is close to one of these.

@@ -4,8 +4,8 @@ The fraction of seeds that learned in one cell (runs that differ only in the see
 interval, also used for several cells if all of their runs agree (`rate`). Everything else has a
 bootstrap interval over seeds: a statistic is computed for the original seeds and for each resample
 of them, [1 + resamples], and the interval lies between two quantiles of the resamples. All
-statistics use the same resamples, so that conditions can be compared seed by seed. Only
-`quantiles` returns quantiles of the values instead of an interval.
+statistics of equally many seeds use the same resamples, so that conditions can be compared seed by
+seed. Only `quantiles` returns quantiles of the values instead of an interval.
 
 Runs are bit-identical on every machine, and files written from them must be, too. But the last
 digits of logarithms, powers and matrix products differ between processors. Three rules keep these

@@ -35,7 +35,7 @@ class Evidence:
         set this to {} to begin a new record; cached histories and results do not enter it."""
 
     def of(self, name: str) -> Outcomes:
-        """Outcomes of the experiment `name`; `read` records which of its runs are read."""
+        """Outcomes of the experiment `name`; `read` records it now, its runs once they are read."""
         if name not in self._outcomes:
             note = partial(self._record, name)
             self._outcomes[name] = Outcomes.of(self.experiment(name), self.source, note)
@@ -54,7 +54,7 @@ class Evidence:
         return experiment
 
     def trained_with(self, names: Iterable[str]) -> str:
-        """Engines and versions of the code that trained the experiments, as text for a record."""
+        """Engines and versions of the code that trained the experiments, as text for a figure."""
         if not isinstance(self.source, Store):  # published outcomes, all of this version
             return trained_by(self._engine)
         shards = (shard for name in names for shard in plan(self.experiment(name)))

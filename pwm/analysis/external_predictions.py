@@ -107,13 +107,13 @@ class Pair:
 
     @property
     def error_ratio(self) -> Array:
-        """Mean error of the attached critics, over the predicted H / w (not for REINFORCE)."""
+        """Mean error over the predicted H / w, attached ("tutorial" and "a3c-textbook" only)."""
         predicted = resampled_means(self.values("attached", "entropy") / self.weight)
         return self.mean("attached", "error") / predicted
 
     @property
     def bias_ratio(self) -> Array:
-        """Bias of the values, attached minus detached, over the predicted bias b.
+        """Bias of the values, attached minus detached, over the predicted b ("a3c-textbook" only).
 
         A target contains c times the bootstrap value (c is the field `bootstrap`), and so c times
         its bias: b = H / w + c b, and b = (H / w) / (1 - c).

@@ -76,13 +76,16 @@ def the_cell(evidence: Evidence, condition: str, variant: str, weight: float) ->
 def median_times(runs: Outcomes) -> NDArray[np.float64]:
     """Median number of episodes to learn, over runs that differ only in seed: [1 + resamples].
 
-    It is inf where fewer than half of the seeds learned.
+    It is inf where fewer than half of the seeds ever learned.
     """
     return resampled_medians(runs.time.ravel())  # all axes but the seed have one value: (S,)
 
 
 def predicted_biases(cell: Cell) -> NDArray[np.float64]:
-    """Critic bias predicted from each seed's final entropy and success, in reward: [S]."""
+    """Critic bias predicted from each seed's final entropy and success, in reward: [S].
+
+    Only for attached cells with discounted, bootstrapped or single-trial returns.
+    """
     by_weight = predictions()["fifth"]["bias"][cell.experiments[0]]
     per_success, per_nat = by_weight[f"{cell.weight:g}"]  # see `pwm.analysis.elsewhere.bias_terms`
     return np.asarray(per_success * cell.runs.reward + per_nat * cell.runs.entropy)

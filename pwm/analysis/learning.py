@@ -35,7 +35,7 @@ def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
 
 
 def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
-    """Whether each replica learned the task, judged by its last 500 episodes: [R]."""
+    """Whether each replica learned the task, by its last 500 episodes, or all if fewer: [R]."""
     _, lengths = _final_windows(history)
     return final_mean(history, history.reward) > reward_to_learn(task, int(lengths.sum()))
 
@@ -43,8 +43,9 @@ def learned(history: History, task: TaskConfig) -> NDArray[np.bool_]:
 def times_to_learn(history: History, task: TaskConfig) -> NDArray[np.float64]:
     """Episodes until the mean reward of 500 consecutive episodes first met the criterion: [R].
 
-    It is inf if the criterion was never met. All windows but the last must have the same length. A
-    shorter last window counts as if it had that length, too.
+    It is inf if the criterion was never met. Fewer than 500 episodes are judged as a whole. All
+    windows but the last must have the same length. A shorter last window counts as if it had that
+    length, too.
     """
     window_length = int(history.episode[0])  # in episodes
     # Groups of consecutive windows, each of at least 500 episodes, or of all if there are fewer

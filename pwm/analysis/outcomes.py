@@ -96,7 +96,8 @@ class Outcomes:
     ) -> Outcomes:
         """The stored or published runs of an experiment, with the axes of its grid.
 
-        Outcomes are read when they are used: a run that is not stored is an error only then.
+        Outcomes are read when they are used: a run that is not stored is an error only then. An
+        experiment that is not published is a `FileError` at once.
         """
         if isinstance(source, Store):
             runs: Runs = StoredRuns(source, plan(experiment))
@@ -140,9 +141,10 @@ class Outcomes:
 
         Args:
             values: for each field, a value, which removes the field's axis, or a list, tuple or
-                range of values, for instance `critic_weight=[2, 3, 5], baseline="detached"`. A
-                value that is a tuple goes into a list: `probe_at=[(0, 100)]`. If a field has no
-                axis, the result is a list of runs; if all are selected, the axes are kept.
+                range of values, which become its axis, for instance `critic_weight=[2, 3, 5],
+                baseline="detached"`. A value that is a tuple goes into a list:
+                `probe_at=[(0, 100)]`. If a field has no axis, the result is a list of runs, in
+                their present order; if all are selected, the axes are kept.
         Raises:
             ValueError: a field does not exist, or there is a value that no run has.
         """
@@ -157,7 +159,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """Selects the wanted values on an axis; unless `keep_axis`, it has one, and is removed."""
+        """Selects the wanted values on an axis; without `keep_axis`, one, and drops the axis."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}
@@ -234,7 +236,7 @@ class Outcomes:
 
     @property
     def probed(self) -> NDArray[np.int64]:
-        """Episodes after which the first run is probed, as in `History.probed`: [probes]."""
+        """Episodes after which the first run is probed, if it is, as `History.probed`: [probes]."""
         run = self.base
         ends_but_last = range(run.log_every, run.num_episodes, run.log_every)  # of windows
         return np.array(run.probe_at or [*ends_but_last, run.num_episodes], np.int64)
@@ -261,7 +263,7 @@ class Outcomes:
 
     @property
     def value_loss(self) -> NDArray[np.float64]:
-        """Mean value loss over the last 500 episodes, in reward²: [...]."""
+        """Mean squared error of the values over the last 500 episodes, in reward²: [...]."""
         return self._outcomes["value_loss"]
 
     @property
@@ -271,7 +273,7 @@ class Outcomes:
 
     @property
     def critic_bias(self) -> NDArray[np.float64]:
-        """Mean of value minus return over the last 500 episodes, in reward: [...]."""
+        """Mean of value minus Monte Carlo return over the last 500 episodes, in reward: [...]."""
         return self._outcomes["critic_bias"]
 
     @property
@@ -286,7 +288,7 @@ class Outcomes:
 
     @property
     def peak_value_loss(self) -> NDArray[np.float32]:
-        """Largest value loss of any window of `log_every` episodes, in reward²: [...]."""
+        """Largest mean squared error of any window of `log_every` episodes, in reward²: [...]."""
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:
