@@ -156,7 +156,7 @@ def claims_hold(source: Published) -> bool:
         say(f"claim.{name} is outside its band.")
     for name in changed:
         say(f"{name} is not as in paper/{NUMBERS}.")
-    num_equal = len(recomputed) - len(changed)
+    num_equal = len(recomputed.keys() - changed)
     say(
         f"{len(all_claims) - len(failing)} of {counted(len(all_claims), 'claim')}, computed again "
         f"from the published outcomes, hold; {num_equal} of {len(recomputed)} numbers are as in "

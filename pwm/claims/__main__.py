@@ -124,13 +124,14 @@ def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) ->
     whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
 
     Raises:
-        InputError: runs are missing, without `--check`.
+        InputError: runs are missing; with `--check`, of every experiment.
     """
     path = arguments.out or published(NUMBERS)
     named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # no name stands for all
     command = " ".join(["python -m pwm.sweep", *named])
     accepted = f"a folder that holds all runs; `{command}` trains those that are missing"
-    can_go_on = arguments.check or not incomplete  # only --check accepts a store that lacks runs
+    # Only --check accepts a store that lacks runs, if at least one experiment is complete.
+    can_go_on = not incomplete or (arguments.check and len(named) > 0)
     require(can_go_on, "results", arguments.results, accepted)
     all_claims = list(progress_bar(claims(Evidence(source)), " claims"))
     computed = [claim for claim in all_claims if set(incomplete).isdisjoint(claim.experiments)]

@@ -130,6 +130,14 @@ def test_numbers_are_not_written_from_a_partial_store(
     assert path.read_bytes() == before
 
 
+def test_a_folder_without_runs_is_not_checked(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "none"
+    flags = ["--check", "--out", str(path), "--results", str(folder)]
+    assert_refused(command.main, flags, capsys, f"--results {folder}: expected a folder that holds")
+
+
 def test_an_unknown_claim_is_refused_with_similar_ones(capsys: pytest.CaptureFixture[str]) -> None:
     mentioned = "CLAIM bias-0.01: expected the name of a claim", "bias-0.001, bias-0.005"
     assert_refused(command.main, ["bias-0.01"], capsys, *mentioned)

@@ -274,7 +274,7 @@ def test_an_interrupt_gives_the_bound_for_the_first_runs_of_the_draw(
         (["--seed", "-1"], "--seed -1: expected an integer, 0 or above"),
         (["--workers", "0"], "--workers 0: expected an integer, 1 or above"),
         (["--experiment", "none"], "EXPERIMENT none: expected some of small, overlapping"),
-        (["--claim", ""], "CLAIM : expected the name of a claim"),  # as from an unset variable
+        (["--claim", ""], "--claim '': expected a value that is not"),  # as from an unset variable
         (["--claim", "none"], "CLAIM none: expected the name of a claim"),
         (["--figure", "none"], "--figure none: expected one of eplen60, "),
         (["--figure", "law", "--claim", "a"], "--figure law: expected at most one of --experiment"),
