@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from pwm.core.agent import AgentConfig
 from pwm.core.errors import (
     LARGEST,
+    is_number,
     require,
     require_between,
     require_choice,
@@ -80,8 +81,7 @@ class TrainConfig:
         self._require_batches()
         self._require_probes()
         start = self.critic_start
-        is_number = isinstance(start, int | float) and not isinstance(start, bool)
-        is_finite = is_number and abs(float(start)) <= LARGEST
+        is_finite = is_number(start) and abs(start) <= LARGEST
         accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
         require(start in ("mean", "fixed-point") or is_finite, "critic_start", start, accepted)
         require_integer("seed", self.seed, 0)

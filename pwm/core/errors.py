@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
+from typing import TypeGuard
 
 LARGEST = 1e38  # a round number below the largest float32
 
@@ -38,19 +40,27 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
     require(value in choices, name, value, "one of " + ", ".join(choices))
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a real number, NumPy's included; a bool is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_between(name: str, value: float, least: float, most: float) -> None:
     """Raises `InputError` unless the value is from `least` to `most`, both included."""
-    require(least <= value <= most, name, value, f"a number from {least:g} to {most:g}")
+    is_valid = is_number(value) and least <= value <= most
+    require(is_valid, name, value, f"a number from {least:g} to {most:g}")
 
 
 def require_non_negative(name: str, value: float) -> None:
     """Raises `InputError` unless the value is from 0 to `LARGEST`."""
-    require(0 <= value <= LARGEST, name, value, f"a finite number from 0 to {LARGEST:g}")
+    is_valid = is_number(value) and 0 <= value <= LARGEST
+    require(is_valid, name, value, f"a finite number from 0 to {LARGEST:g}")
 
 
 def require_positive(name: str, value: float) -> None:
     """Raises `InputError` unless the value is above 0, and at most `LARGEST`."""
-    require(0 < value <= LARGEST, name, value, f"a finite number above 0 and at most {LARGEST:g}")
+    is_valid = is_number(value) and 0 < value <= LARGEST
+    require(is_valid, name, value, f"a finite number above 0 and at most {LARGEST:g}")
 
 
 def require_integer(name: str, value: int, least: int) -> None:

@@ -10,7 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pwm.core.errors import require, require_between, require_choice, require_non_negative
+from pwm.core.errors import (
+    is_number,
+    require,
+    require_between,
+    require_choice,
+    require_non_negative,
+)
 
 Balance = Literal[
     "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
@@ -81,7 +87,8 @@ class LossConfig:
         require_non_negative("entropy_weight", self.entropy_weight)
         require_non_negative("optimism", self.optimism)
         rate = self.tracking_rate
-        require(0 < rate <= 1, "tracking_rate", rate, "a number above 0 and up to 1")
+        is_rate = is_number(rate) and 0 < rate <= 1
+        require(is_rate, "tracking_rate", rate, "a number above 0 and up to 1")
         require_between("trace_decay", self.trace_decay, 0, 1)
         require_non_negative("clip_gradient", self.clip_gradient)
         if self.baseline == "detached":

@@ -17,7 +17,7 @@ from pwm.runs.fields import replaced
 Size = Literal["paper", "smoke"]
 INNER_AXES = ("critic_weight", "learning_rate", "seed")
 """Fields in which runs of a population may differ; any of these runs can be trained together."""
-SMOKE_EPISODES = 200  # rounded up to whole updates
+SMOKE_EPISODES = 200  # at most; rounded up to whole updates
 SMOKE_SEEDS = 3
 
 
@@ -107,7 +107,8 @@ class Experiment:
             axes["seed"] = axes["seed"][:SMOKE_SEEDS]
         # Every run must train for a whole number of updates.
         multiple = lcm(self.base.episodes_per_update, *axes.get("episodes_per_update", ()))
-        num_episodes = ceil(SMOKE_EPISODES / multiple) * multiple
+        most = min(SMOKE_EPISODES, self.base.num_episodes)
+        num_episodes = ceil(most / multiple) * multiple
         log_every = min(self.base.log_every, num_episodes)
         if "probe_at" in axes:
             within = [_probes_within(num_episodes, probe_at) for probe_at in axes["probe_at"]]

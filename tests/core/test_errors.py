@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
+import numpy as np
 import pytest
 
+from pwm.core.config import TrainConfig
 from pwm.core.errors import (
     InputError,
     require,
+    require_between,
     require_integer,
     require_non_negative,
     require_positive,
 )
+from pwm.core.loss_config import LossConfig
+from pwm.runs.experiment import Experiment
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,7 @@ def test_bounds_of_numbers_are_exact() -> None:
         require_non_negative("rate", value)
     for value in (1e-300, 1e38):
         require_positive("rate", value)
-    for value in (-1e-300, 2e38, float("inf"), float("nan")):
+    for value in (-1e-300, 2e38, float("inf"), float("nan"), 10**400):
         with pytest.raises(InputError, match=r"expected a finite number from 0 to 1e\+38"):
             require_non_negative("rate", value)
     for value in (0, -1, 2e38, float("nan")):
@@ -52,3 +58,24 @@ def test_bounds_of_numbers_are_exact() -> None:
     for other in not_integers:
         with pytest.raises(InputError, match="expected an integer, 3 or above"):
             require_integer("seed", other, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["1", None, True, (1,)])
+def test_what_is_no_number_is_refused_as_a_number_out_of_bounds_is(value: Any) -> None:
+    with pytest.raises(InputError, match="expected a finite number from 0 to"):
+        require_non_negative("rate", value)
+    with pytest.raises(InputError, match="expected a finite number above 0"):
+        require_positive("rate", value)
+    with pytest.raises(InputError, match="expected a number from 0 to 2"):
+        require_between("rate", value, 0, 2)
+    with pytest.raises(InputError, match="--tracking-rate"):
+        LossConfig(tracking_rate=value)
+    with pytest.raises(InputError, match="--critic-start"):
+        TrainConfig(critic_start=value)
+    with pytest.raises(InputError, match="--learning-rate"):
+        Experiment(name="mine", axes={"learning_rate": (value,)})
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), np.int64(1)])
+def test_numbers_of_numpy_are_numbers(value: Any) -> None:
+    require_between("rate", value, 0, 1)

@@ -122,6 +122,8 @@ def test_the_smoke_size_has_the_first_seeds_and_few_episodes() -> None:
     assert mine.sized("paper") is mine
     assert replace(smoke, axes=mine.axes, base=mine.base) == mine
     assert experiment({"critic_weight": (1.0, 2.0)}).sized("smoke").num_runs == 2
+    short = replace(BASE, num_episodes=50)
+    assert experiment(GRID, short).sized("smoke").base == short
 
 
 def test_the_smoke_size_probes_within_its_budget() -> None:
