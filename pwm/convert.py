@@ -150,7 +150,7 @@ def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
         yield ERRORS[convention.error]
     if convention.attached:
         yield "the baseline is attached: the policy loss trains the critic too."
-        if "advantages" not in convention.normalises:  # else the leak sums to 0 over the steps
+        if "advantages" not in convention.normalises:  # else it sums to 0 over steps
             yield (
                 "this leak acts as an entropy bonus in the critic's target would, of temperature "
                 f"{1 / (2 * error_weight):.3g}."

@@ -206,7 +206,7 @@ class Loops:
         return list(self._outcomes)
 
     def values(self, setting: LoopSetting, field: str) -> Array:
-        """Field `field` of `LoopOutcome` for each seed of a setting, in order: [S]."""
+        """Field `field` of `LoopOutcome` for each seed of a setting, in order of seed: [S]."""
         return np.array([getattr(outcome, field) for outcome in self._outcomes[setting]], float)
 
 

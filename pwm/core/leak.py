@@ -36,9 +36,9 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
 def critic_bias(
     steps: int, entropy: float, critic_weight: float, reduction: Reduction = "sum"
 ) -> float:
-    """Predicted bias b = α H = c T H / (2 w) of the critic at its fixed point, in reward.
+    """Predicted bias b = α H = c T H / (2 w) of an attached critic at its fixed point, in reward.
 
-    With Monte Carlo returns, a squared value loss, and no scaling of errors, losses or steps
+    With Monte Carlo returns, a squared value loss, and no scaling of errors, losses or updates
     (`LossConfig.scales_errors`), the critic's fixed point is the mean of its target given the state
     s, all that the critic has seen: v = E[G|s] + α H. `History.critic_bias` is the measured bias.
 

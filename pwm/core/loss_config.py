@@ -113,7 +113,7 @@ class LossConfig:
 
     @property
     def scales_errors(self) -> bool:
-        """Whether errors, losses or steps are scaled, which changes the leak's bias."""
+        """Whether errors, losses or updates are scaled, which changes the leak's bias."""
         # The other rules leave the value head's gradients, which determine the bias, as they are;
         # clipping scales those of both losses by the same factor.
         rule_scales = self.balance in ("per-loss", "uncertainty", "popart", "return-scale")

@@ -60,7 +60,7 @@ class Arguments:
 
     @property
     def folder(self) -> Path:
-        """Folder of the two files; one per size, since they do not tell smoke runs from others."""
+        """Folder of the two files, which hold runs of one size."""
         smoke = Path("build/smoke/external")
         return self.out or (smoke if self.size == "smoke" else published(AGENT_FILE).parent)
 

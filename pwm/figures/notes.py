@@ -41,7 +41,7 @@ class Row:
 
     @property
     def floor(self) -> float | None:
-        """Smallest value loss once solved, in reward²; None where `value_floor` is not valid."""
+        """Smallest value loss once solved, in reward²; None where unknown or 0 (state carried)."""
         run, task, loss = self.run, self.run.task, self.run.loss
         whole_returns = loss.discount == loss.trace_decay == 1 and loss.return_horizon == "episode"
         if run.agent.carry_state or task.timeout or task.hold_reward or not whole_returns:

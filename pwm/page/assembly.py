@@ -56,6 +56,6 @@ def filled(template: str, slots: Mapping[str, str]) -> str:
         KeyError: there is no text for a slot of the template.
     """
     for name, text in slots.items():
-        if "</script" in text or "</style" in text:
+        if re.search("</(script|style)", text, re.IGNORECASE):
             raise ValueError(f"{name}: contains the end of an element")
     return SLOT.sub(lambda match: slots[match["name"]], template)

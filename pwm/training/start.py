@@ -31,7 +31,7 @@ def critic_start(config: TrainConfig) -> float:
     `fixed-point` is `mean` plus the leak's bias at the entropy `start_entropy`: with an attached
     baseline, the policy loss trains the critic too, and adds a multiple of the entropy to its
     target (`pwm.core.leak`). If the value head gets no leak, `fixed-point` is `mean`. The formula
-    assumes, without a check, squared errors and nothing that scales errors, losses or steps
+    assumes, without a check, squared errors and nothing that scales errors, losses or updates
     (`LossConfig.scales_errors`).
 
     Mean and entropy are those of a policy that guesses left or right at a trial's last step.

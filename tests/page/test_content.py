@@ -115,9 +115,10 @@ def test_a_name_that_two_scripts_define_is_refused(tmp_path: Path) -> None:
         joined("one.js", tmp_path)
 
 
-def test_text_that_ends_its_element_is_refused() -> None:
+@pytest.mark.parametrize("end", ["</script>", "</SCRIPT >", "</style>"])
+def test_text_that_ends_its_element_is_refused(end: str) -> None:
     with pytest.raises(ValueError, match="engine: contains the end"):
-        filled("<script>/* engine */</script>", {"engine": 'const end = "</script>";'})
+        filled("<script>/* engine */</script>", {"engine": f'const end = "{end}";'})
 
 
 def test_each_module_is_imported_and_each_slot_filled() -> None:
