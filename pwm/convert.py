@@ -151,9 +151,10 @@ def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
     if convention.attached:
         yield "the baseline is attached: the policy loss trains the critic too."
         if "advantages" not in convention.normalises:  # else it sums to 0 over steps
+            limit = ", for errors up to 1" if convention.error == "huber" else ""
             yield (
                 "this leak acts as an entropy bonus in the critic's target would, of temperature "
-                f"{1 / (2 * error_weight):.3g}."
+                f"{1 / (2 * error_weight):.3g}{limit}."
             )
 
 

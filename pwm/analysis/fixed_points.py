@@ -100,7 +100,8 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     are undiscounted, over whole episodes with rewards of 1; the policy loss is a sum over steps.
 
     The critic does not know which trial it is in, so it has one value for all. Without a leak, the
-    bias is not 0: the fixed point is then between the mean and the median of the returns.
+    fixed point is Huber's estimate of the returns' location: the mean if they are symmetric (as at
+    success 1), otherwise in general not the mean, so that there is a small bias even then.
 
     Args:
         run: configuration, from which the task and the critic weight are read.

@@ -116,7 +116,7 @@ def of_variants(cells: Sequence[Cell], *variants: str) -> list[Cell]:
 
 
 def _statement(name: str, estimate: Estimate, cells: Iterable[Cell]) -> Statement:
-    """Statement `name`, with its measured number and the cells it is measured on."""
+    """Statement `name`, with its measured number and the experiments of the cells."""
     says, region = STATEMENTS[name]
     return Statement(
         name=name, says=says, estimate=estimate, region=region, experiments=experiments_of(cells)
@@ -205,7 +205,8 @@ def _least_factor(one: Cell, other: Cell) -> NDArray[np.float64]:
     """Lower bound on the ratio of the larger slowdown to the smaller: [1 + resamples].
 
     An unknown slowdown is only known to be at least `Cell.least_slowdowns`. If one of the two is
-    unknown, the ratio is at least its bound over the known slowdown. The ratio is never below 1.
+    unknown, the ratio is at least its bound over the known slowdown. The ratio is never below 1; it
+    is nan where a light critic did not learn, unless the other slowdown is unknown.
     """
     ratio = one.least_slowdowns / other.least_slowdowns
     if_other_known = np.where(np.isfinite(other.slowdowns), ratio, 1.0)

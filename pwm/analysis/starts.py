@@ -130,7 +130,8 @@ def grid_cells(evidence: Evidence, baseline: str) -> Iterator[Cell]:
 def climb_cell(evidence: Evidence, experiment: str, runs: Outcomes, start: float) -> Cell:
     """Cell of runs (trials of 3 steps, learning rate 0.001) with slowdowns predicted by the law.
 
-    For a detached baseline, the law's rivals predict them too.
+    The law (`climb_slowdown`) has the critic climb from `start` to its fixed point, which a leak
+    raises above the mean return. For a detached baseline, the law's rivals predict slowdowns too.
     """
     run = runs.base
     return Cell(

@@ -49,8 +49,8 @@ def compiled(function: Function) -> Function:
 def compiled_apart(function: Function) -> Function:
     """Makes Numba compile a function as `compiled` does, but does not make LLVM inline it.
 
-    For inner loops over few arrays, which would run out of registers for addresses if they were
-    inlined into a large caller.
+    Only compiled code can call it; a call from Python crashes. For inner loops over few arrays,
+    which would run out of registers for addresses if they were inlined into a large caller.
     """
     number_name(function)
     # Explicit, because Numba otherwise takes the caller's option.

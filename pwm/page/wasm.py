@@ -150,7 +150,7 @@ def build(out: Path) -> None:
 
 
 def _for_target(code: str, machine: Any) -> Any:
-    """Parses LLVM code that was made for this computer, and makes `machine` its target."""
+    """Parses LLVM code and makes `machine` its target, which sets the size of its pointers."""
     module = binding.parse_assembly(_without_exceptions(re.sub("(?m)^target .*$", "", code)))
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     return module

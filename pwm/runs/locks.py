@@ -120,7 +120,7 @@ def reported(store: Store, shard: Shard) -> int:
 
 
 def tidy(store: Store, shards: Iterable[Shard]) -> None:
-    """Removes lock files and checkpoints of stored shards, which killed processes left."""
+    """Cleans stored shards (`Store.clean`) of which killed processes left a lock or checkpoint."""
     names = store.names()
     for shard in shards:
         if names & {shard.key + LOCK, shard.key + UNFINISHED}:

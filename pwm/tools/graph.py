@@ -62,5 +62,5 @@ def between(start: Tensor, ends: Collection[Tensor]) -> set[Node]:
 
 def leaves(outputs: Iterable[Output]) -> list[Tensor]:
     """The leaf tensors, such as parameters, among `outputs`."""
-    # Only the node of a leaf (AccumulateGrad) holds its tensor.
+    # Of PyTorch's own nodes, only that of a leaf (AccumulateGrad) holds its tensor.
     return [node.variable for node, _ in outputs if hasattr(node, "variable")]

@@ -166,4 +166,10 @@ def test_huber_bounds_what_an_error_can_hold_against_the_leak() -> None:
     value = mean + huber_bias(run, 0.8, 0.5)
     clipped = np.clip(generator.binomial(left, 0.5) - value, -1, 1).mean()
     assert clipped == pytest.approx(-0.75 * 0.8, abs=0.01)
-    assert huber_bias(run, 0.0, 0.5) == pytest.approx(-0.1, abs=0.1)  # about the median
+
+
+def test_hubers_location_is_the_mean_of_symmetric_returns_only() -> None:
+    run = TrainConfig(task=TaskConfig(episode_length=15))
+    assert huber_bias(run, 0.0, 1.0) == pytest.approx(0.0, abs=1e-9)
+    # With 5 trials, it need not be between mean, 1.8, and median, 2.
+    assert huber_bias(run, 0.0, 0.6) == pytest.approx(-0.098, abs=0.001)
