@@ -43,7 +43,7 @@ class Arguments:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; `verify` exits with status 1 if any file is damaged, else with 0."""
+    """Runs the command; `verify` exits with 1 if any file is damaged, else 0; bad input with 2."""
     about = "Lists and verifies the stored runs, and explains why a shard is missing."
     arguments = parse(Arguments, "python -m pwm.store", about, argv)
     action, key, folder = arguments.action, arguments.key, arguments.results

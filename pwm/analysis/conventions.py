@@ -30,7 +30,7 @@ Reduction = Literal["sum", "mean"]
 Error = Literal["squared", "clipped", "capped", "huber"]
 Networks = Literal["shared", "separate", "either"]
 Normalised = Literal["advantages", "returns"]
-# Fields of `Convention` that accept only some values
+# Fields of `Convention` that accept only some words
 CHOICES = {"policy": Reduction, "value": Reduction, "error": Error, "networks": Networks}
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -50,8 +50,8 @@ class Convention:
     policy: Reduction = "mean"  # of the policy loss over the steps of an update
     value: Reduction = "mean"  # of the value loss over the steps of an update
     error: Error = "squared"
-    """Form of the value loss: squared; clipped, with no gradient for values that have moved far in
-    this update; capped, with no gradient for large errors; or Huber's."""
+    """Form of the value loss: squared; clipped, with no gradient for values moved far in an update
+    (in most libraries, only toward the target); capped, with none for large errors; or Huber's."""
     attached: bool = False  # whether the policy loss trains the critic through the advantage
     networks: Networks  # of actor and critic; "either" if the user's network decides
     normalises: tuple[Normalised, ...] = ()  # what is divided by its standard deviation

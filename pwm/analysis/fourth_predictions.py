@@ -186,8 +186,8 @@ def _reward_statement(evidence: Evidence, cell: Cell, weight_at_1: float) -> Sta
 def _above_statement(cells: Mapping[tuple[float, float], Cell]) -> Statement:
     """Statement about starts above the mean return, compared with starts equally far below.
 
-    The number is log S summed over the starts above, divided by its sum over the starts below.
-    Pairs in which neither slowdown S is known are left out. Keys of `cells` are start and weight.
+    The number is the sum of log S above over the sum below; an unknown S counts as its lower bound.
+    Pairs in which neither S is known are left out. Keys of `cells` are start and weight.
     """
     pairs = [
         (cells[low, weight], cells[high, weight])

@@ -27,8 +27,8 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Squared norm of the policy's part of the trunk's gradient over that of the sum: [S, K]."""
-    with np.errstate(invalid="ignore"):  # nan: a deterministic policy has no gradient left
+    """Squared norm of the policy's part over that of the trunk's gradient: [S, K]; may exceed 1."""
+    with np.errstate(invalid="ignore"):  # nan: saturated units pass no gradient to the trunk
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 
 

@@ -1,4 +1,4 @@
-"""Rendering of figures: the same figure gives the same bytes."""
+"""Rendering of figures: a figure drawn anew from the same data gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Format = Literal["png", "svg"]
 
 
 def rendered(figure: Figure, kind: Format, source: str) -> bytes:
-    """Renders a figure; returns the content of its file, the same each time.
+    """Renders a figure; returns the content of its file, whose metadata contain the text `source`.
 
-    The file's metadata contain `source`, text that says where the figure comes from.
+    A figure rendered again gives other bytes, as a constrained layout starts from the last one.
     """
     content = io.BytesIO()
     with mpl.rc_context(fname=STYLE):

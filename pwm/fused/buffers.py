@@ -43,7 +43,7 @@ class TaskTables(NamedTuple):
     node_shown: Integers  # (nodes,): the stimulus; S for none
     rewards: Floats  # (pairs + 1, L, actions)
     carry_state: bool  # across trials
-    timeout: bool  # whether any action but hold before a trial's last step blanks the next trial
+    timeout: bool  # whether a non-hold before the last step of a pair's trial blanks the next one
 
 
 class Scales(NamedTuple):
@@ -60,7 +60,7 @@ class UpdateRule(NamedTuple):
 
     leak_into_trunk: bool  # whether the policy loss's gradient reaches the trunk through the values
     leak_into_head: bool  # whether the policy loss's gradient reaches the value head
-    values_kept: bool  # whether values keep their gradients
+    values_kept: bool  # whether values keep their gradients; if not, neither of these leaks exists
     log_probs_kept: bool  # whether log-probabilities keep their gradients
     optimism: np.float32
     policy_factor: np.float32  # c, the weight of a step in the policy loss: 1 or 1 / T

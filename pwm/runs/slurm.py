@@ -43,13 +43,13 @@ class SlurmExecutor(Executor):
     """Runs calls as jobs of a SLURM cluster; their results are dropped, and futures give None.
 
     A thread polls the cluster every few seconds, and sends the calls submitted since the last poll
-    as one job or job array. If a call raises, its future raises `JobError`. If a job ends without a
-    result (killed, out of time, its node lost), its future raises `BrokenExecutor`, as futures of
-    `ProcessPoolExecutor` do.
+    as one job or job array. If a call raises or is refused, or the cluster is silent, its future
+    raises `JobError`; if a job ends without a result (killed, out of time, its node lost),
+    `BrokenExecutor`, as futures of `ProcessPoolExecutor` do.
 
     Args:
         folder: folder for the jobs' scripts and logs, which the nodes can read and write.
-        workers: largest number of jobs that run at a time.
+        workers: largest number of jobs of an array that run at a time.
         options: options of `sbatch` by name; `time` is in minutes.
     """
 
@@ -182,7 +182,7 @@ def _output(*command: str) -> str | None:
 
 
 def _error_of(job: Any) -> BaseException | None:
-    """Returns a finished job's error; if it succeeded, removes its files and returns None.
+    """Returns a finished job's error; if it succeeded, removes its data and logs, returns None.
 
     The error is a `BrokenExecutor` if SLURM ended the job, a `JobError` if its call raised.
     """
