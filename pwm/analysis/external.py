@@ -58,7 +58,7 @@ class ExternalOutcome:
     reward: float
     """Fraction of trials rewarded in the last 500 episodes."""
     time: float
-    """Episodes until 500 in a row met the criterion for *learned*; inf if none did."""
+    """Episodes until 500 in a row met the criterion for *learned*, tested every 32; inf if none."""
     torch: str
     """Version of PyTorch; other versions give other bits, but results of the same distribution."""
 
@@ -114,7 +114,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         kind: class of the outcomes.
         versions: expected first line of the file, or None to accept any.
     Raises:
-        FileError: the file is damaged, or was made with other versions of the libraries.
+        FileError: the file cannot be parsed, or its first line is not `versions`.
     """
     if not path.exists():
         return []
