@@ -64,8 +64,8 @@ def check_logs(
 ) -> LogReport:
     """Checks from training curves whether the policy loss trains the critic.
 
-    Not for normalised advantages or bootstrapped returns, which change a leak's bias. All curves
-    have the same points: one per update, or means over windows of updates.
+    Not for normalised advantages, bootstrapped returns or Huber's loss, which change a leak's bias.
+    All curves have the same points: one per update, or means over windows of updates.
 
     Args:
         policy_loss: policy loss without the entropy bonus.
