@@ -84,10 +84,11 @@ def check_start(values: Sequence[Series], returns: Sequence[Series]) -> StartRep
     given = f"{len(lengths)} updates of {sorted(set(lengths))} steps"
     accepted = f"{FEWEST} updates or more, each with as many values as returns"
     require_argument(fits, "values", given, accepted)
+    for name, series in (("values", values), ("returns", returns)):
+        are_finite = all(isfinite(number) for update in series for number in floats(update))
+        require_argument(are_finite, name, "with nan or inf", "finite numbers")
     mean_values = [fmean(floats(update)) for update in values]
     mean_returns = [fmean(floats(update)) for update in returns]
-    for name, means in (("values", mean_values), ("returns", mean_returns)):
-        require_argument(all(map(isfinite, means)), name, "with nan or inf", "finite numbers")
     distance = fmean(mean_returns) - mean_values[-1]
     middle, last = len(mean_values) // 2, len(mean_values) - 1
     speed = (mean_values[last] - mean_values[middle]) / (last - middle)  # in reward per update
