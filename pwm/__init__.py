@@ -1,8 +1,8 @@
 """The weight of the critic's loss relative to the policy's: a reproducible study.
 
 The names in `__all__` are the public interface; `docs/train.md` and `docs/grid.md` show how to use
-them. Everything else is private and may change. A name's module is imported when the name is first
-used, so `import pwm` is fast.
+them. Everything else may change. A name's module is imported when the name is first used, so
+`import pwm` is fast.
 """
 
 from __future__ import annotations

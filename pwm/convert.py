@@ -19,7 +19,8 @@ ERRORS = {  # caveats by `Convention.error`
     "huber": "the loss of errors above 1 is linear (Huber), and lighter.",
 }
 SEPARATE = (  # the caveat if actor and critic share no parameters
-    "the weight only scales the critic's learning rate, and under RMSprop or Adam not even that."
+    "the weight only scales the critic's learning rate, and under RMSprop or Adam not even that, "
+    "but for a limit on the norm of both gradients."
 )
 
 

@@ -34,7 +34,7 @@ def make_trainer(
 
     The first call with the fused engine on a machine, and the first for runs with probes, compiles,
     says so on standard error, and caches the code if it can; later processes load it in about a
-    second. New versions of the code, Numba or NumPy are compiled again.
+    second. New versions of the code, Numba or NumPy, and other Numba settings, compile it again.
 
     Args:
         runs: runs that differ at most in seed, critic weight and learning rate.

@@ -153,7 +153,7 @@ def _plan(arguments: Arguments) -> Plan:
 
 
 def _typed(value: object) -> str:
-    """A flag's value as one types it on a command line."""
+    """A flag's value in an error message; several numbers as one types them."""
     if isinstance(value, tuple):
         return " ".join(str(number).removesuffix(".0") for number in value)
     return str(value)

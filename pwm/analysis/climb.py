@@ -1,9 +1,9 @@
 """Model of the critic's climb from its start to its fixed point, and of the slowdown it causes.
 
 The critic is a linear value head on the units of an LSTM (the trunk), which the policy shares. The
-critic usually starts at 0, below its fixed point: the mean return or, with a leak, more. RMSprop
-moves every parameter by about the learning rate as long as its gradient keeps its sign, whatever
-the gradient's size. So while the critic is far from its fixed point, each weight of the value head
+critic usually starts at 0, below its fixed point: the mean return or, with a leak, more. As long as
+a parameter's gradient keeps its sign, RMSprop moves it by about the learning rate (at first up to
+ten times that), whatever the gradient's size. So during the climb, each weight of the value head
 and its bias move by the same distance D. Each parameter of a unit in the trunk moves by the same
 distance E, so that the unit's output h grows with the sign of its head weight. The value is then
 
@@ -26,7 +26,7 @@ from pwm.core.errors import require
 from pwm.core.leak import critic_bias, start_entropy
 
 SMOOTHING = 0.99  # decay of RMSprop's mean square
-SUCCESS = 0.5  # probability that a trial is rewarded, before the task is learned
+SUCCESS = 0.5  # probability that a trial is rewarded if the policy guesses left or right
 ARRIVED = 1500  # episodes, more than most climbs take
 SHARE = 0.265  # factor in `final_share`, fitted at 15 steps per episode, learning rate 0.001
 

@@ -134,7 +134,7 @@ def light_edges(
 
 @lru_cache(maxsize=1)
 def conditions(evidence: Evidence) -> dict[str, Condition]:
-    """All conditions, by group and steps per episode ("lengths-15") or per trial ("trial-4").
+    """Conditions with all weights, by group and steps per episode ("mean-15") or trial ("trial-4").
 
     Cached with their `edges`, whose runs thus enter `Evidence.read` only once.
     """

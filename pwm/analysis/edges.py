@@ -30,7 +30,7 @@ BLOCK = 32  # about this many rows per matrix product, too few to make it start 
 def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Critic weight above which runs learn, for all seeds and for each resample: [1 + resamples].
 
-    `weights`, [W], are ascending critic weights; `learned` says whether each seed learned, [W, S].
+    `weights`, [W], are ascending and above 0; `learned` says whether each seed learned, [W, S].
     The edge lies within the range of the weights, at an end of it if the seeds show no edge inside.
     `pwm.analysis.estimates.interval` turns the result into an estimate with an interval.
     """
@@ -38,7 +38,7 @@ def lower_edges(weights: Sequence[float], learned: NDArray[np.bool_]) -> NDArray
     model_edges, log_odds, log_failure = _models(tuple(weights))
     learned_by_resample = learned.T[resampled(num_seeds)]  # (1 + resamples, S, W)
     successes = learned_by_resample.sum(axis=1, dtype=np.float64)  # (1 + resamples, W)
-    counts, row = np.unique(successes, axis=0, return_inverse=True)  # most occur many times
+    counts, row = np.unique(successes, axis=0, return_inverse=True)  # equal rows need one result
     best = []  # index of the most likely model for each row of counts
     for block in np.array_split(counts, 1 + len(counts) // BLOCK):  # (B, W)
         # With s successes of S seeds: s log p + (S - s) log(1 - p) = s log odds + S log(1 - p)

@@ -147,7 +147,7 @@ def _normalised_causes(run: TrainConfig) -> Causes:
     bias = normalised_bias(run) if run.loss.baseline == "attached" else 0.0
     weight = run.critic_weight * sqrt(variance + bias**2)  # d w
     unnormalised = {"critic_weight": weight, "normalise_advantages": False, "baseline": "detached"}
-    causes = _causes(replaced(run, unnormalised))
+    causes = _causes(replaced(run, unnormalised))  # whose share and gain are kept
     noise = sqrt(variance)
     return causes._replace(noise=noise / setting.spread, bias=bias / noise)
 
@@ -174,7 +174,7 @@ def _episode_variance(setting: Setting) -> float:
 
 
 def _climb_setting(run: TrainConfig) -> Setting:
-    """Setting of the climb model for a run; a start other than 0 is taken as the fixed point."""
+    """Setting of the climb model for a run; any start but 0 with raw returns is the fixed point."""
     targets = _targets(run)
     whole_returns = targets.discount == targets.trace_decay == 1 and targets.horizon == "episode"
     setting = replace(setting_of(run, start=0.0), targets=None if whole_returns else targets)
@@ -232,8 +232,8 @@ def law_edge(run: TrainConfig, light: TrainConfig) -> float:
 
     For an attached run, which must not start at 0, it is the lower edge, due to the leak alone. For
     a detached run, it is the upper edge, due to the critic's share of the trunk's gradient and, if
-    the run starts at 0, to the climb. `run.critic_weight` is ignored. RMSprop or Adam only. Without
-    an edge between 0.01 and 10,000, the result is close to one of these.
+    it starts at 0 with raw returns, to the climb. `run.critic_weight` is ignored. RMSprop or Adam
+    only. Without an edge between 0.01 and 10,000, the result is close to one of these.
     """
     limit, attached = 2 * predicted_time(light), run.loss.baseline == "attached"
     low, high = 0.01, 10_000.0

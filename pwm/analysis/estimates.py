@@ -7,9 +7,9 @@ of them, [1 + resamples], and the interval lies between two quantiles of the res
 statistics of equally many seeds use the same resamples, so that conditions can be compared seed by
 seed. Only `quantiles` returns quantiles of the values instead of an interval.
 
-Runs are bit-identical on every machine, and files written from them must be, too. But the last
-digits of logarithms, powers and matrix products differ between processors. Three rules keep these
-differences out of files:
+The fused engine's runs are bit-identical on every machine, and files written from them must be,
+too. But the last digits of logarithms, powers and matrix products differ between processors. Three
+rules keep these differences out of files:
 
 - A number is rounded before it is written: to six significant digits in a table, to nine in a
   claim (`rounded`).
@@ -31,7 +31,7 @@ from scipy.stats import binomtest
 
 from pwm.analysis.times import median_time
 
-RESAMPLES = 2000  # 50 of them beyond either end of an interval
+RESAMPLES = 2000  # about 50 of them beyond either end of an interval
 TAIL = 0.025  # probability beyond either end of an interval
 DIGITS = 9  # significant digits in a claim; the paper quotes 5, and processors differ in the 16th
 

@@ -58,7 +58,7 @@ class ExternalOutcome:
     reward: float
     """Fraction of trials rewarded in the last 500 episodes."""
     time: float
-    """Episodes until 500 in a row met the criterion for *learned*; inf if none did."""
+    """Episodes until 500 in a row met the criterion for *learned*, tested every 32; inf if none."""
     torch: str
     """Version of PyTorch; other versions give other bits, but results of the same distribution."""
 
@@ -107,21 +107,19 @@ Outcome = TypeVar("Outcome", bound=ExternalOutcome | LoopOutcome)
 
 
 def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) -> list[Outcome]:
-    """Reads the outcomes in a file written by `as_text`; an empty list if there is no file.
+    """Reads the outcomes in a file written by `as_text`.
 
     Args:
         path: the file.
         kind: class of the outcomes.
         versions: expected first line of the file, or None to accept any.
     Raises:
-        FileError: the file is damaged, or was made with other versions of the libraries.
+        FileError: the file cannot be read or parsed, or its first line is not `versions`.
     """
-    if not path.exists():
-        return []
     try:
         first, *lines = path.read_text("utf-8").splitlines()
-    except ValueError:  # no line, or not text
-        raise FileError(path, "a first line with versions, then CSV") from None
+    except (OSError, ValueError):  # no file, no line, or not text
+        raise FileError(path, "a file with a line of versions, then CSV") from None
     require_file(versions in (None, first), path, f"a file that begins: {versions}")
     result_types: dict[str, Any] = get_type_hints(kind)
     run_class: Any = result_types.pop("run")

@@ -21,7 +21,7 @@ from pwm.analysis.slowdowns import Cell
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 
-LEAST_BIAS = 1e-9  # smallest mean bias whose logarithm is taken; smaller means are raised to it
+LEAST_BIAS = 1e-9  # smaller means of measured biases are raised to it, to have a logarithm
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ The statements are listed in `paper/predictions.json` (`fifth`). A cell is the r
 episode length, variant and weight. `pwm.experiments.fifth` explains groups, such as "gae", and
 variants: "raw" and "centred" have no leak, "own" a leak through the value of each step itself, and
 "all" also through the values in its target. Measured numbers are arrays [1 + resamples]: for the
-original seeds, then for each resample.
+original seeds, then for each resample. Fractions of cells are for the original seeds alone.
 """
 
 from __future__ import annotations

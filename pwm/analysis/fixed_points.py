@@ -54,10 +54,10 @@ def fixed_point_values(
     the values in G (with the weights N of `target_weights`), q_t = α (H_t - Σ_s<t N_st H_s).
     At the fixed point, v = G + q on average over steps that the critic does not distinguish.
 
-    If the critic knows the step t of the episode, then v exceeds the discounted return by
-    b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j. For constant H and γ < 1, far from both ends of an
-    episode, b is α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At γ = 1, with n steps to
-    come, b is α H (1 + (1 - λ) n), or α H λ^t (1 + λ - λ^(n+1)) with leaking targets (t from 0).
+    If the critic knows the step t of a segment, from 0, then v exceeds the discounted return by
+    b_t = q_t + (1 - λ) Σ_j≥1 γ^j q_t+j, up to the segment's end. For constant H and γ < 1, far from
+    both ends, b is α H (1 - γ λ) / (1 - γ), or α H with leaking targets. At γ = 1, with n steps to
+    come, b is α H (1 + (1 - λ) n), or α H λ^t (1 + λ - λ^(n+1)) with leaking targets.
 
     Valid for a squared value loss and unscaled errors (`LossConfig.scales_errors`), if the value
     head is stationary and its features distinguish the steps of a period. A period shorter than the
@@ -99,9 +99,9 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     enough; if α H = 1, every large value is a fixed point. The bias is inf in both cases. Returns G
     are undiscounted, over whole episodes with rewards of 1; the policy loss is a sum over steps.
 
-    The critic does not know which trial it is in, so it has one value for all. Without a leak, the
-    fixed point is Huber's estimate of the returns' location: the mean if they are symmetric (as at
-    success 1), otherwise in general not the mean, so that there is a small bias even then.
+    The critic does not know which trial it is in, and H counts as equal at all steps, so it has one
+    value for all. Without a leak, the fixed point is Huber's estimate of the returns' location: the
+    mean if they are symmetric (as at success 1); otherwise, in general, a bias remains even then.
 
     Args:
         run: configuration, from which the task and the critic weight are read.

@@ -26,7 +26,7 @@ STANDARD_ERRORS = 4.0  # of the fraction of trials rewarded
 
 
 def reward_to_learn(task: TaskConfig, num_episodes: int) -> float:
-    """Fraction of trials rewarded, over `num_episodes` episodes, above which a run has learned."""
+    """Fraction of trials rewarded in `num_episodes` above which a run has learned; may exceed 1."""
     levels = reward_levels(task.stimulus_set)
     # The best level without solving the task; in pwm0, a memoryless policy solves it.
     unsolved = levels.memoryless if levels.memoryless < levels.solved else levels.one_sided

@@ -10,7 +10,7 @@ from pwm.core.task import TaskConfig, reward_table
 
 
 class RewardLevels(NamedTuple):
-    """Fractions of trials rewarded under reference policies, in increasing order."""
+    """Fractions of trials rewarded under reference policies, none below the one before it."""
 
     uniform: float  # left, right and hold with equal probability
     one_sided: float  # always left or always right, whichever is rewarded more often
@@ -27,7 +27,7 @@ def reward_levels(stimulus_set: str) -> RewardLevels:
     Args:
         stimulus_set: a key of `pwm.core.task.STIMULUS_SETS`.
     Raises:
-        InputError: the stimulus set is unknown.
+        InputError: the stimulus set is unknown or invalid.
     """
     config = TaskConfig(stimulus_set=stimulus_set)
     # At the last step of each pair's trial; the table's last row, the blank trial, is left out

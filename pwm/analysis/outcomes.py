@@ -69,7 +69,7 @@ Note = Callable[[NDArray[np.intp]], None]
 class Outcomes:
     """Selected runs and their outcomes: arrays [...] with an entry for each run.
 
-    The runs of a grid have one axis for each field that varies, such as the critic weight and the
+    The runs of a grid have one axis per axis of the grid: a field, such as the critic weight or the
     seed. A list of runs, such as those in a folder, has the single axis "run".
 
     Args:
@@ -123,7 +123,8 @@ class Outcomes:
     def stored(cls, folder: Path | str = "results", engine: EngineName = "fused") -> Outcomes:
         """The runs in a folder that one engine trained, as a list without duplicates.
 
-        Files that cannot be read, or are of another version, are left out without a message.
+        Files of another version, or whose configurations cannot be read, are left out without a
+        message. Other damage is an `InputError` when outcomes or curves are read.
 
         Raises:
             InputError: there is no such folder, or no such engine.
@@ -131,7 +132,7 @@ class Outcomes:
         require_choice("engine", engine, ENGINES)
         store = Store(Path(folder))
         runs = StoredRuns(store, (shard for shard in store.shards() if shard.engine == engine))
-        # Runs with equal configurations are identical: one of them is kept.
+        # Runs with equal configurations are identical, up to PyTorch's rounding: one is kept.
         index_of = {config: index for index, config in enumerate(runs.configs)}
         indices = np.array(list(index_of.values()), np.intp)
         return cls(runs, {"run": range(len(indices))}, indices)

@@ -136,7 +136,7 @@ class PublishedRuns:
         """Error for curves and histories that are not published; it says how to train the runs."""
         name = self._experiment.name
         accepted = (
-            f"a folder that holds the runs of {name}, whose curves are not published; "
+            f"a folder that holds the runs of {name}, whose curves are not all published; "
             f"`python -m pwm.sweep {name}` trains them into results"
         )
         return InputError("results", "(none)", accepted)

@@ -66,8 +66,7 @@ def brake_difference(runs: Outcomes) -> Estimate:
     """Success with a slow trunk that the critic does not train, minus that with a heavy critic.
 
     The slow trunk has a tenth of the learning rate. If a heavy critic helps only by slowing the
-    trunk, about as many seeds learn either way. `runs` are those of the experiment `brake`; those
-    at 60 steps are compared.
+    trunk, about as many seeds learn either way. `runs`: the experiment `brake`, read at 60 steps.
     """
     at_60 = runs.at(episode_length=60, critic_weight=100.0)
     slow_trunk = at_60.at(balance="stop-trunk", trunk_rate=0.1)

@@ -30,7 +30,7 @@ CLEAR = 1.2  # predicted slowdown above which the leak's noise can be estimated
 
 
 def light_critic(evidence: Evidence, task: TaskConfig) -> Outcomes:
-    """Runs of a light detached critic that starts at the mean return, learning rate 0.001: [S]."""
+    """Runs of a light detached critic from the mean return at `task`'s lengths, rate 0.001: [S]."""
     suffix = "" if task.trial_length == 3 else f"-trial-{task.trial_length}"
     runs = evidence.of(f"start-mean{suffix}")
     return runs.at(episode_length=task.episode_length, critic_weight=LIGHT)
@@ -72,8 +72,8 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
     By the theory, only the leak's noise slows a critic that starts at its fixed point, by a factor
     S = sqrt(1 + (noise weight / w)²) at critic weight w. The noise weight is thus proportional to
     sqrt(S² - 1), and a cell gives the ratio of this root for the measured and the predicted S. The
-    result is the median over the cells with a predicted S above `CLEAR`; nan if none has a known S.
-    If `at_least`, an unknown S that was predicted below its lower bound counts as this bound.
+    result is the median over the cells, at least one, with a predicted S above `CLEAR`; nan if none
+    has a known S. If `at_least`, an unknown S predicted below its lower bound counts as the bound.
     """
     factors = []
     for cell in cells:
@@ -89,7 +89,7 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """Setting of a run's climb from `start`: summed policy loss, default `targets`, `optimiser`."""
+    """A run's climb from `start`, assuming a summed policy loss; default `targets`, `optimiser`."""
     return Setting(
         steps=run.task.num_steps,
         critic_weight=run.critic_weight,

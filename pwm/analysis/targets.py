@@ -2,11 +2,11 @@
 
 The targets are λ-returns G = M r + N v of rewards r and later values v, with the weights M and N of
 `target_weights`. A return ends with the episode or with the trial. The LSTM's state is reset at
-every trial, so the critic knows the step within the trial, but not which trial it is. With
-bootstrapping, this biases the critic even without a leak: the values in a target ignore the trial.
+every trial, so the critic knows the step within the trial, but not which trial it is. Bootstrapping
+across trials thus biases it even without a leak: the values in a target ignore the trial.
 
-The leak is the policy loss's gradient with respect to the values. It raises the values and, with
-bootstrapping, the targets too, so the advantages G - v are biased less than the values.
+The leak is the policy loss's gradient with respect to the values. Without `leaking_targets`, it
+raises the values and, with bootstrapping, the targets, so the advantages G - v are biased less.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Targets:
     @property
     def excess(self) -> float:
         """Constant bias of the advantages, in reward, that would add as much noise as the leak."""
-        return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))
+        return sqrt(max(self.noise**2 - self.unbiased.noise**2, 0.0))  # 0 despite rounding
 
     @property
     def mean_variance(self) -> float:

@@ -37,6 +37,6 @@ def noise_constant(
     """
     slow, fast = median_time(attached).T, median_time(detached).T  # (W,) or (B, W)
     is_slowed = (SLOWED * fast < slow) & (slow < np.inf)
-    with catch_warnings(action="ignore", category=RuntimeWarning):  # no weight counts
+    with catch_warnings(action="ignore", category=RuntimeWarning):  # of weights that do not count
         factors = np.sqrt((slow / fast) ** 2 - 1) * weights / noise
         return np.asarray(np.nanmedian(np.where(is_slowed, factors, np.nan), axis=-1))

@@ -1,6 +1,6 @@
 """Trains published runs again, in parallel processes.
 
-Runs that differ only in critic weight, learning rate and seed are trained as one population.
+Runs that differ only in critic weight, learning rate and seed are trained together.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def retrain(sample: Sequence[TrainConfig], workers: int) -> tuple[dict[TrainConf
         among all trained runs, short ones would be overrepresented; among these, less so.
     Raises:
         InputError: Numba cannot compile here (`require_numba`), or memory is exhausted.
-        SystemExit: a worker process died.
+        SystemExit: a worker process died or was told to stop.
     """
     require_numba()
     records = dict[TrainConfig, Record]()
@@ -69,7 +69,7 @@ def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
 
 
 def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
-    """Trains populations in `workers` processes; yields each run with its record, once trained."""
+    """Trains populations in up to `workers` processes; yields each trained run with its record."""
     num_runs = sum(len(shard.members) for shard in shards)
     with (
         tqdm(

@@ -59,7 +59,7 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command and prints a table."""
-    about = "Times a plain loop, and populations in PyTorch and fused, on one core and on all."
+    about = "Times a plain loop, a population in PyTorch, and fused ones on one core and on all."
     arguments = parse(Arguments, "python -m pwm.bench", about, argv)
     with errors_in_one_line():
         replicas, cores = arguments.replicas, arguments.cores

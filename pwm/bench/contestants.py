@@ -17,8 +17,8 @@ from pwm.engines import make_trainer
 from pwm.runs.shards import Member, Shard
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
-PLAIN_STEPS = 900  # steps of the task that a replica plays per round, plain loop and torch engine
-JAX_STEPS = 60_000  # the same for JAX, at least
+PLAIN_STEPS = 900  # most steps per replica and round, or one episode; plain loop and torch engine
+JAX_STEPS = 60_000  # least steps, for JAX
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ def product_rate() -> float:
 def operations(run: TrainConfig, episodes: int = 200) -> float:
     """Mean floating-point operations per episode in the fused engine's matrix products.
 
-    The LSTM's state must be reset at each trial, without timeouts. The engine then computes a step
-    once for all trials that have shown the same stimuli so far (`trial_states`). How many there are
-    depends on the episode's trials, so `episodes` episodes are drawn. The input needs no product:
-    it is one-hot, so it selects a row of the weights.
+    The trunk must be shared, and the LSTM's state reset at each trial, without timeouts. The engine
+    then computes a step once for all trials that have shown the same stimuli so far
+    (`trial_states`). How many there are depends on the episode's trials, so `episodes` episodes are
+    drawn. The input needs no product: it is one-hot, so it selects a row of the weights.
     """
     hidden = run.agent.hidden_size
     trials = DrawSource(run.task, (run.seed,)).next(episodes).trials[:, 0].numpy()  # pairs, [E, N]
@@ -50,7 +50,7 @@ def operations(run: TrainConfig, episodes: int = 200) -> float:
 def plain_operations(run: TrainConfig) -> float:
     """Floating-point operations per episode in the matrix products of `PlainLoop`.
 
-    It computes every step of every trial, but no gradient with respect to the observations.
+    All steps count alike, a trial's first too, but no gradient with respect to the observations.
     """
     task, hidden = run.task, run.agent.hidden_size
     gates = NUM_GATES * hidden

@@ -1,12 +1,12 @@
 """`python -m pwm.claims`: every number that the paper claims, with its interval and its band.
 
 A band is the range in which the sentence about the number is true; it follows from the sentence,
-not from the number. The command fails if a number is outside its band. It computes all numbers
-from the published outcomes or, with `--results`, from stored runs, and writes them to
-`paper/numbers.json`, the only source of numbers in the paper's text. With `--check`, it writes
-nothing, and also fails if a number differs from the one in the file. A store that lacks runs is
-then accepted: the claims that need the missing runs are left out. With names of claims, it shows
-only these, from the published outcomes, each with the runs that it rests on.
+not from the number. The command fails if a number is outside its band. It computes all claims from
+the published outcomes or, with `--results`, from stored runs, and writes them and the numbers that
+are not claims to `paper/numbers.json`, the only source of numbers in the paper's text. With
+`--check`, it writes nothing, and also fails if a number differs from the file's. A store that lacks
+runs is then accepted: the claims that need the missing runs are left out. With names of claims, it
+shows only these, from the published outcomes, each with the runs that it rests on.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class StoreOrPublished:
             for name, experiment in EXPERIMENTS.items()
             if any(shard.key not in stored_shards for shard in plan(experiment))
         ]
-        """Names of the experiments of which the store lacks runs."""
+        """Names of the experiments of which the store lacks runs; damaged files count as runs."""
 
     def runs(self, experiment: Experiment) -> Runs:
         """An experiment's runs, from the store if it has them all."""
@@ -118,13 +118,13 @@ def _show(name: str) -> Claim:
 
 
 def _compute(arguments: Arguments, source: Source, incomplete: Sequence[str]) -> bool:
-    """Computes all claims, prints them, and writes the numbers or compares them with the file.
+    """Computes all claims, prints them, and writes all numbers or compares them with the file.
 
     Leaves out claims that need an experiment in `incomplete`, as runs of these are missing. Returns
     whether all other claims are in their bands and, with `--check`, all numbers equal the file's.
 
     Raises:
-        InputError: runs are missing; with `--check`, of every experiment.
+        InputError: a run is damaged, or runs are missing; with `--check`, of every experiment.
     """
     path = arguments.out or published(NUMBERS)
     named = incomplete if len(incomplete) < len(EXPERIMENTS) else ()  # no name stands for all

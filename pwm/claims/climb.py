@@ -1,8 +1,8 @@
-"""Claims about the critic's climb from its start to the mean return, its cost, and its law.
+"""Claims about the critic's climb from its start to its fixed point, its cost, and its law.
 
-A critic that starts at 0 must climb to the mean return. On the way the weights of its head grow,
-and units of the hidden state that it shares with the policy saturate (|h| > 0.6), which slows
-learning. In the experiments, a "raw" critic starts at 0 and a "mean" critic at the mean return; a
+A critic that starts at 0 must climb to the mean return or, with a leak, above it. On the way the
+weights of its head grow, and units of the hidden state that it shares with the policy saturate
+(|h| > 0.6), which slows learning. A "raw" critic starts at 0, a "mean" critic at the mean return; a
 "centred" critic, which learns returns less their running mean, starts at 0 and need not climb. A
 cell is the runs of one setting and critic weight. Its slowdown S is their median time to learn over
 that of a light detached critic that starts at the mean return. All learning rates are 0.001.
@@ -24,7 +24,7 @@ from pwm.analysis.slowdowns import LAW, root_mean_square
 from pwm.analysis.starts import MEAN_RETURN, distance_cells, grid_cells
 from pwm.claims.claim import Band, Claim, slug
 
-ARRIVED, LATE = 200, 5000  # episodes: after a heavy critic's climb, and at the end of training
+ARRIVED, LATE = 200, 5000  # episodes: after most of a heavy critic's climb; at the end of training
 WEIGHTS = (0.1, 1.0, 10.0, 100.0)
 NONE, SOME, HALF = (0.0, 0.02), (0.02, 0.35), (0.35, 0.7)  # bands of the saturated fraction
 SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
@@ -124,8 +124,7 @@ def climb_law_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about how well the law of the climb fits the runs of the grid `weight-0.001`.
 
     Critics start at 0. The law (`pwm.analysis.climb`) was written after these runs. Its rivals are
-    compared with it on detached cells only. Only informative cells count: those in which at least
-    half of the seeds learned, or in which the law's predicted time to learn is within the budget.
+    compared with it on detached cells only. Only informative cells count (`Cell.informative`).
     """
     experiments = ("weight-0.001", "start-mean")
     for baseline, band in {"attached": (0.0, 0.4), "detached": (0.0, 0.35)}.items():

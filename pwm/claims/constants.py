@@ -1,7 +1,7 @@
 """Numbers in the paper that are not claims: settings, closed forms, predictions, conversions.
 
-The notes are the public notes that this study began with. Episode lengths are in steps. This
-module reads no runs: constants that were once fitted to runs are not fitted again.
+The notes are the public notes that this study began with. Episode lengths are in steps. Runs are
+read only for `foreign_numbers`; constants that were once fitted to runs are not fitted again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONG, SHORT = TaskConfig(episode_length=60), TaskConfig(episode_length=15)
 
 
 def quoted() -> dict[str, Number]:
-    """Numbers that are not claims, here and in `fifth_numbers`, `foreign` and `grids`, by name."""
+    """Numbers that are not claims, by name: here, `fifth_numbers`, `foreign_numbers`, `grids`."""
     settings = _task() | _training() | _protocol()
     results = _theory() | _predictions() | _conversions()
     return settings | results | fifth_numbers() | foreign_numbers() | grids()
@@ -110,7 +110,7 @@ def _protocol() -> dict[str, Number]:
     Distances are those of the critic's start from the mean return; levels are of the final reward.
     """
     probed = EXPERIMENTS["gradients"].base
-    # Starts on both sides of the mean share a distance: 0, which another experiment has, and 10.5.
+    # A start above the mean has the distance of one below: 10.5 that of 0, of another experiment.
     distances = {abs(start - MEAN_RETURN) for start in EXPERIMENTS["distance"].axes["critic_start"]}
     fourth_set = predictions()["fourth"]["slowdown"].values()  # cells by condition
     return {

@@ -2,7 +2,7 @@
 
 The working range is the range of critic weights with which runs learn within their budget of
 episodes. At its two edges, success is half of that inside. A condition is a setting that was run
-with both baselines and all weights. Rival laws differ in what the lower edge depends on
+with both baselines and 13 weights. Rival laws differ in what the lower edge depends on
 (`pwm.analysis.conditions`).
 """
 

@@ -1,4 +1,4 @@
-"""Numbers that the paper quotes about other people's code, computed from two CSV files.
+"""Numbers that the paper quotes about other people's code, from two CSV files and the predictions.
 
 The agents are those of Stable-Baselines3 and sb3-contrib (`paper/external.csv`); the loops are
 public actor-critic training loops (`paper/loops.csv`).

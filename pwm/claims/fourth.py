@@ -1,9 +1,8 @@
 """Claims about the fourth set of predictions in `paper/predictions.json`.
 
-A cell is the runs of one condition (a setting), variant (the critic's start or returns) and weight.
-Its slowdown S is its median time to learn over that of a light detached critic that starts at the
-mean return.
-The accounts that predict S are the law of the climb (`pwm.analysis.climb`) and its rivals.
+A cell is the runs of one condition (a setting), variant (the critic's start, returns or leak) and
+weight. Its slowdown S is its median time to learn over that of a light detached critic that starts
+at the mean return. Accounts of S are the law of the climb (`pwm.analysis.climb`) and its rivals.
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ ERRORS: Mapping[str, Band] = {
     **dict.fromkeys(RIVALS, (0.2, 3.0)),
 }
 """Bands of the root mean square error of log S, by account. That of the law is also computed over
-only those cells in which at least half of the seeds learned ("finished"), and for times to the
-middle, not the end, of the first 500 episodes that meet the criterion ("middle")."""
+only those cells in which at least half of the seeds ever learned ("finished"), and for times to
+the middle, not the end, of the first 500 episodes that meet the criterion ("middle")."""
 MARGIN = (0.0, 3.0)  # band of a rival's error minus the law's
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     **{variant: (variant,) for variant in ("raw", "mean", "centred", "attached")},
@@ -131,8 +130,8 @@ def error_claims(evidence: Evidence) -> Iterator[Claim]:
 def cell_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the number of cells that the law, or a rival, predicts well.
 
-    A cell is unfinished if fewer than half of its seeds learned; only a lower bound of its slowdown
-    is known, and a prediction is good if it is at least this bound over `NEAR`.
+    A cell is unfinished if fewer than half of its seeds ever learned; only a lower bound of its
+    slowdown is known, and a prediction is good if it is at least this bound over `NEAR`.
     """
     for name, variants in VARIANTS.items():
         cells = of_variants(fourth_cells(evidence), *variants)

@@ -34,7 +34,7 @@ from pwm.core.leak import critic_bias
 GRIDS: Mapping[str, str] = {"0.005": "weight-0.005", "0.001": "weight-0.001"}
 """Experiments with all critic weights at five episode lengths, by learning rate."""
 LIGHT, MIDDLE = (0.02, 0.05, 0.1), (2.0, 3.0, 5.0)  # critic weights
-FORGETTING = (0.2, 0.5, 1.0)  # critic weights at which a leak in the head makes runs forget
+FORGETTING = (0.2, 0.5, 1.0)  # some critic weights at which a leak in the head makes runs forget
 TREND = 0.3  # largest predicted difference in success between middle and light weights, detached
 TREND_FAILS: Mapping[str, Band] = {"30-0.005": (TREND, 1.0), "120-0.001": (-1.0, -TREND)}
 """Bands of that difference where the prediction failed, by steps and learning rate."""

@@ -71,8 +71,7 @@ def first_claims(evidence: Evidence) -> Iterator[Claim]:
         measured, predicted = every[name].edge, predictions()["lower_edge"][setting]
         fails = setting in FIRST_FAILS
         low, high = if_right(predicted)
-        if low <= measured.value <= high:
-            num_right += 1
+        num_right += low <= measured.value <= high
         yield Claim(
             name=f"first-{slug(setting.replace(',', ''))}",
             says=f"{setting}: lower edge, predicted at {predicted}{', wrongly' if fails else ''}",

@@ -1,6 +1,6 @@
 """The history of training: metrics averaged over windows of episodes, and diagnostics.
 
-Diagnostics are measured by probes: episodes that are played after some episodes of training, but
+Diagnostics are measured by probes: episodes that are played before, during or after training, but
 not trained on.
 """
 

@@ -18,7 +18,7 @@ BLOCK = 16  # steps; products of whole blocks have the same bits for one replica
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
     """Discounted returns G_t = Σ_k≥t discount^(k-t) r_k, [R, T], from rewards r, [R, T].
 
-    One matrix product is many times as fast as a recursion.
+    A matrix product is usually many times as fast as a recursion, but spreads nan to all steps.
     """
     replicas, steps = rewards.shape
     padding = -steps % BLOCK  # up to the next multiple
@@ -36,7 +36,7 @@ def bootstrapped_returns(
     Since G_t = (r_t + γ (1 - λ) v_t+1) + γ λ G_t+1, they are the discounted returns of the terms
     in brackets, with discount γ λ. G_t - v_t is the advantage of GAE(λ) (Schulman et al., 2016).
     Rewards r and values v are [R, T], in units of reward; γ is `discount` and λ is `trace_decay`.
-    If λ is 1, the values are not used.
+    If λ is 1, the values are not used; otherwise gradients pass through to them.
     """
     if trace_decay == 1:
         return discounted_returns(rewards, discount)

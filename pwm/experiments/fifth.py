@@ -64,7 +64,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 """Fields that each variant adds to those of the group.
 
-light, raw, centred: no leak; start at 0, except `light`: at its fixed point, with a small weight.
+light: no leak, a small weight; starts at its fixed point ("huber": at the mean return).
+raw, centred: no leak; start at 0.
 own: a leak through each step's own value; starts at this leak's fixed point, or see `FROM_MEAN`.
 all: as `own`, with a leak also through the values in each step's bootstrapped target.
 """

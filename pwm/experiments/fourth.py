@@ -21,7 +21,7 @@ CONDITIONS: Mapping[str, Mapping[str, Any]] = {
     "reward-10": {"episode_length": 15, "reward": 10.0},
     "carried": {"episode_length": 36, "carry_state": True},
 }
-"""Fields that differ from the first studies' (`pwm.experiments.grids.BASE`), by condition."""
+"""Fields set in place of the first studies' (`pwm.experiments.grids.BASE`), by condition."""
 ATTACHED = ("21-steps", "75-steps", "trial-8")  # conditions that are also run with attached critics
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "raw": {"weights": (1.0, 10.0, 30.0), "baseline": "detached"},

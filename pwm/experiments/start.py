@@ -65,8 +65,8 @@ def start_experiments() -> Iterator[Experiment]:
         episode_length=60,
         critic_start=(-5.25, 2.25, 8.25, 10.5, 15.75),
     )
-    # Probes of the agent while the critic's values rise to the mean return. Despite its name,
-    # climb-raw has both raw and centred returns; its critics start at zero.
+    # Critics of climb-raw, which despite its name has both raw and centred returns, start at zero;
+    # with raw returns, their values rise to the mean return. Those of climb-start start there.
     from_zero: dict[str, Any] = {"returns": ("raw", "centred")}
     for name, fields in (("raw", from_zero), ("start", {"critic_start": "mean"})):
         yield grid(

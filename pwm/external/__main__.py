@@ -87,8 +87,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
         mark = SMOKE if arguments.size == "smoke" else ""
         agent_head, loop_head = AGENT_VERSIONS + mark, LOOP_VERSIONS + mark
-        stored_agents = read_outcomes(agent_file, ExternalOutcome, agent_head)
-        stored_loops = read_outcomes(loop_file, LoopOutcome, loop_head)
+        stored_agents = (
+            read_outcomes(agent_file, ExternalOutcome, agent_head) if agent_file.exists() else []
+        )
+        stored_loops = (
+            read_outcomes(loop_file, LoopOutcome, loop_head) if loop_file.exists() else []
+        )
         # Outcomes by run; the outcome of a run that is trained again is replaced.
         agents_done = {outcome.run: outcome for outcome in stored_agents}
         loops_done = {outcome.run: outcome for outcome in stored_loops}

@@ -42,8 +42,8 @@ class Record:
     def __init__(self, run: LoopRun) -> None:
         self.run = run
         self.time = inf
-        """Updates made by the middle of the first `WINDOW` consecutive episodes with a mean length
-        above `SOLVED`; inf until these episodes have ended."""
+        """Updates made by the middle of the last `WINDOW` episodes when, after an update, their
+        mean length first exceeds `SOLVED`; inf until then."""
         self._lengths: list[int] = []  # steps of each episode
         self._updates: list[int] = []  # updates made by the end of each episode
         self._sums: list[NDArray[np.float64]] = []  # (5,) each: see `add`

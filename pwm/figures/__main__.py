@@ -69,7 +69,7 @@ def _evidence(arguments: Arguments) -> Evidence:
     """The evidence to draw: stored runs of the given size and engine, or the published outcomes.
 
     Raises:
-        InputError: the published outcomes are of another size or engine.
+        InputError: the published outcomes cannot be read, or are of another size or engine.
     """
     if arguments.results is not None:
         return Evidence(Store(arguments.results), arguments.size, arguments.engine)

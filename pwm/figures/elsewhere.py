@@ -42,7 +42,7 @@ VARIANTS: Mapping[str, tuple[str, str, str]] = {
 HEADING = ("panel", "series", "x", "predicted", "value", "low", "high", "finished")
 """Columns of the table; the functions that draw a panel return rows without the first. `x` is the
 critic weight or, for batches, the episodes per update. `predicted` is nan where nothing is
-predicted. If `finished` is False, `value` is only a lower bound."""
+predicted, inf without a fixed point. If `finished` is False, `value` is only a lower bound."""
 LAW_LINE: Mapping[str, Any] = {"color": "0.4", "linewidth": 0.8}
 
 
@@ -143,7 +143,7 @@ def _draw_batches(axes: Axes, evidence: Evidence) -> Table:
 def _draw_normalised(axes: Axes, evidence: Evidence) -> Table:
     """Plots slowdowns of attached critics with normalised advantages; returns the table's rows.
 
-    Solid lines are the law's predictions; dotted lines, its predictions without normalisation.
+    Lines are the law's predictions; dotted ones, without normalisation and from the fixed point.
     """
     table: Table = []
     cells = of_groups(fifth_cells(evidence), ("normalised",), "own")

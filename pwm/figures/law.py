@@ -1,4 +1,4 @@
-"""The law of the climb next to the runs it predicted, and slowdowns by the leak's noise alone.
+"""The law of the climb next to the runs it predicted, and critics that start at the fixed point.
 
 A cell is the runs of one condition, variant and critic weight; its slowdown is their median time
 to learn over that of the condition's light detached critic. An attached critic leaks: the policy
@@ -28,8 +28,8 @@ VARIANTS = {
 """Values of `Cell.variant`, colour and marker by label."""
 HEADING = ("panel", "series", "condition", "critic_weight", "predicted", "value", "low", "high",
            "finished")  # fmt: skip
-"""Columns of the table. If `finished` is False, the slowdown `value` is only a lower bound; errors
-count such a slowdown at the smallest error possible (`Cell.errors`)."""
+"""Columns of the table. If `finished` is False, `value` is only a lower bound; errors count such a
+slowdown at the smallest error possible (`Cell.errors`)."""
 ACCOUNTS = {
     LAW: "law of the climb",
     "weight": "weight",
@@ -44,7 +44,7 @@ def law_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure of the law of the climb, and the table of its points.
 
     Panels: measured against predicted slowdowns; errors of the law and its rivals; measured over
-    predicted slowdowns of attached critics that start at their fixed point, slowed by noise alone.
+    predicted slowdowns of attached critics that start at their fixed point (`_draw_noise`).
     """
     table: Table = [HEADING]
     figure = Figure(figsize=(WIDTH, 2.4), layout="constrained")
@@ -97,8 +97,8 @@ def _draw_errors(axes: Axes, evidence: Evidence) -> Table:
 def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     """Plots measured over predicted slowdowns of attached critics that start at their fixed point.
 
-    These critics do not climb, so only the leak's noise slows learning. Where too few runs learned,
-    the ratio is a lower bound. Only `Cell.informative` cells are shown. Returns the table's rows.
+    They do not climb; predictions count the leak's noise alone, no critic's gradient. Where too
+    few runs learned, the ratio is a lower bound; uninformative cells are left out. Returns rows.
     """
     others = list(fixed_point_cells(evidence))  # not in the fourth set of predictions
     lengths = [cell for cell in others if not cell.condition.startswith("trial")]
@@ -114,7 +114,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
     ):
         for cell in cells:
             if cell.informative:
-                predicted = cell.predicted[LAW]  # without a climb, the law has noise alone
+                predicted = cell.predicted[LAW]
                 ratio = Estimate(*(number / predicted for number in cell.estimate))
                 draw_estimate(axes, predicted, ratio, colour, marker)
                 table.append(("noise", series, cell.condition, cell.weight, predicted, *ratio,

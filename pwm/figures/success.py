@@ -134,7 +134,7 @@ def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
 def rates_figure(evidence: Evidence) -> tuple[Figure, Table]:
     """Figure and table of the seeds that learned or collapsed, by learning rate and critic weight.
 
-    A collapsed seed ends with a deterministic policy without having learned.
+    A collapsed seed ends with an almost deterministic policy, and has not learned at the end.
     """
     table: Table = [("steps", "baseline", "learning_rate", "critic_weight", "learned", "collapsed")]
     grid = evidence.of("learning-rate")

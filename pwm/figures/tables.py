@@ -49,7 +49,7 @@ def learned_table(runs: Outcomes) -> Table:
     - `episodes`: median time to learn, inf if fewer than half of the seeds ever learned;
     - `peak_value_loss`: largest windowed mean of the value loss, median over seeds;
     - `solved`: number of seeds with a final reward above 0.95;
-    - `solved_value_loss`: median final value loss of those seeds.
+    - `solved_value_loss`: median final value loss of those seeds; nan if there are none.
 
     `heaviest_gain`, `reward` and `episodes` have 95% intervals. The axes of the runs are critic
     weight and seed.

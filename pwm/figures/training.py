@@ -74,7 +74,7 @@ def training_figure(runs: Sequence[TrainConfig], history: History) -> Figure:
 
 
 def describe(runs: Sequence[TrainConfig]) -> list[str]:
-    """Two lines for the title of `training_figure`: task and losses of the runs, then training."""
+    """Two lines for `training_figure`: task, losses and the critic's start, then training."""
     run, loss = runs[0], runs[0].loss
     weights = list(dict.fromkeys(f"{each.critic_weight:g}" for each in runs))
     num_seeds = len(runs) // len(weights)
@@ -102,7 +102,7 @@ def describe(runs: Sequence[TrainConfig]) -> list[str]:
 
 
 def _add_panels(figure: Figure, rows: Sequence[Row]) -> NDArray[np.object_]:
-    """Adds the fourth panel to each row and, with `probe_at`, the fifth: [rows, 1 or 2].
+    """Widens the figure by a fourth panel per row and, with `probe_at`, a fifth: [rows, 1 or 2].
 
     The figure has no axes yet but the panels, row by row.
     """

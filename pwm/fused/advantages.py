@@ -1,7 +1,7 @@
 """Errors, advantages, leaks and metrics of an episode, in compiled code.
 
-The leak is the policy loss's gradient with respect to a value. `pwm.core.losses` defines the
-losses; `pwm.fused.buffers` explains rows and shapes.
+The leak is the policy loss's gradient with respect to an output of the value head.
+`pwm.core.losses` defines the losses; `pwm.fused.buffers` explains rows and shapes.
 """
 
 from __future__ import annotations

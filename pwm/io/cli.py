@@ -84,7 +84,7 @@ def parse(
 
 
 def _require_no_empty_value(typed: Sequence[str]) -> None:
-    """Refuses an empty word, as an unset shell variable leaves it: as a path, it would be "."."""
+    """Refuses an empty word or value, as of an unset shell variable: as a path, it would be "."."""
     flag = "ARGUMENT"
     for word in typed:
         name, equals, value = word.partition("=")

@@ -6,10 +6,10 @@ from pwm.core.errors import InputError
 
 
 class FileError(InputError):
-    """An unusable file, folder, library or setting of the system.
+    """An unusable file, folder, stream, library or setting of the system.
 
     Args:
-        path: path of the file or folder; or the library or setting, as it is now.
+        path: path of the file or folder; or the stream, library or setting, as it is now.
         accepted: description of what would be usable.
     """
 

@@ -137,9 +137,10 @@ def _with_checksum(content: Mapping[str, object]) -> bytes:
 def write_arrays(
     path: Path, arrays: Mapping[str, NDArray[np.generic]], *, compressed: bool = True
 ) -> None:
-    """Writes an `.npz` file, atomically; equal arrays by name, in equal order, give equal bytes.
+    """Writes an `.npz` file, atomically.
 
-    The comment of the zip archive is a checksum of every byte before it.
+    Its bytes depend on the arrays, their names, order and memory layout, and on the libraries, but
+    not on the time. The comment of the zip archive is a checksum of every byte before it.
     """
     buffer = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez

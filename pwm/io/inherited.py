@@ -58,7 +58,7 @@ def say(text: str, end: str = "\n") -> None:
 
     Raises:
         BrokenPipeError: the process that reads the output, such as `head`, has ended.
-        FileError: standard output cannot be written to, for instance because a disk is full.
+        FileError: standard output cannot be written to, as on a full disk; later output is lost.
     """
     try:
         if text or end:  # on a full disk, even printing nothing fails

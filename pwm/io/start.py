@@ -1,4 +1,4 @@
-"""Prepares a command before its slow imports; called by `pwm/__init__.py`."""
+"""Prepares a command before its slow imports: `pwm/__init__.py` calls `start_command`."""
 
 from __future__ import annotations
 

@@ -84,8 +84,6 @@ def _place(kind: Any, start: int, layout: Any) -> dict[str, Any]:
     if isinstance(kind, types.Array):
         struct = CONTEXT.get_data_type(kind)
         position = CONTEXT.data_model_manager[kind].get_field_position
-        members = {
-            name: start + struct.get_element_offset(layout, position(name)) for name in ARRAY
-        }
-        return {"type": str(kind.dtype), "axes": kind.ndim} | members
+        at = {name: start + struct.get_element_offset(layout, position(name)) for name in ARRAY}
+        return {"type": str(kind.dtype), "axes": kind.ndim} | at
     return {"type": str(kind), "at": start}

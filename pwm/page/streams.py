@@ -1,8 +1,7 @@
 """The random streams of `pwm.core.streams`, compiled for use without NumPy.
 
 A stream is NumPy's Philox generator, Philox 4x64 with ten rounds (Salmon et al., 2011). Its key
-comes from NumPy's `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Only integer
-arithmetic is used.
+comes from `SeedSequence`, which mixes seeds like O'Neill's `seed_seq_fe`. Both use integers only.
 """
 
 from __future__ import annotations

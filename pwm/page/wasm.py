@@ -54,8 +54,7 @@ SETTINGS = {
 FLOATS, INTEGERS, WORDS = (
     types.Array(kind, 1, "C") for kind in (types.float32, types.int64, types.uint64)
 )
-# The functions of libm and of Numba's own library that compiled code calls. All arrays that it
-# reshapes are contiguous.
+# Functions of libm and of Numba that compiled code calls; arrays that it reshapes are contiguous.
 LIBRARY = """
 define float @sqrtf(float %x) alwaysinline {
   %root = call float @llvm.sqrt.f32(float %x)

@@ -50,7 +50,7 @@ def restored(default: Any, data: Mapping[str, Any]) -> Any:
         data: the result of `identity` or `dataclasses.asdict`, which may have been saved as JSON.
     Raises:
         KeyError: the data have a field that the class lacks.
-        ValueError, TypeError: the data have an invalid value.
+        ValueError, TypeError, AttributeError: the data have an invalid value.
     """
     defaults = vars(default)
     values: dict[str, Any] = {}

@@ -36,11 +36,11 @@ def experiments_in(path: Path) -> dict[str, Experiment]:
 
 def _place(path: Path, error: BaseException) -> str:
     """Line at which the file raised an error, in the form "line 3: "; empty if unknown."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"line {error.lineno}: "
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-    return f"line {lines[-1]}: " if lines else ""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)  # 0 if its encoding is unknown
+    return f"line {lines[-1]}: " if lines and lines[-1] else ""
 
 
 def _message(error: BaseException) -> str:

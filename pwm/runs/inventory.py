@@ -87,8 +87,8 @@ def damaged_files(store: Store) -> list[object]:
 def explain(prefix: str, store: Store, known: Known) -> Iterator[str]:
     """Yields lines that explain why a shard is missing and how the most similar stored one differs.
 
-    Of the keys in `known` and in the store, exactly one must begin with `prefix`. If its shard is
-    stored, a line says so.
+    Of the keys in `known` and of stored shards, exactly one must begin with `prefix`. If its shard
+    is stored, a line says so.
 
     Raises:
         InputError: no key begins with `prefix`, or several do.

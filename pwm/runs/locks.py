@@ -41,7 +41,7 @@ def lock(store: Store, shard: Shard) -> Iterator[bool]:
     try:
         try:
             file_lock.acquire()
-        except PermissionError:  # the file is another user's
+        except PermissionError:  # the file, or the folder, is another user's
             _remove_unheld(path)
             file_lock.acquire()
     except (Timeout, BlockingIOError):

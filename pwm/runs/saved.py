@@ -119,8 +119,8 @@ class SavedRun:
             num_episodes: episodes to train for in all, including those already trained.
             device: device to train on, as for `make_trainer`.
         Raises:
-            InputError: `num_episodes` does not exceed the episodes trained so far or is not a
-                whole number of updates, or the run's engine cannot use the device.
+            InputError: `num_episodes` does not exceed the episodes trained so far, is not a whole
+                number of updates or precedes a probe, or the engine cannot use the device.
         """
         accepted = f"more than the {self.episodes_done} episodes trained so far"
         require(num_episodes > self.episodes_done, "num_episodes", num_episodes, accepted)
@@ -149,10 +149,10 @@ class SavedRun:
 def load_run(folder: Path | str) -> SavedRun:
     """Loads the run that `python -m pwm.train` saved in a folder (`--out`).
 
-    The history comes from the state, not from the history's file, which may be older.
+    The history comes from the state; the history's file, which may be older, is not read.
 
     Raises:
-        FileError: the folder holds no run, or one of its files is missing or damaged.
+        FileError: the folder holds no run, or a file that is read is missing or damaged.
     """
     folder = Path(folder)
     with suppress(RuntimeError):  # no user has the name in "~name": the path is used as given

@@ -35,8 +35,8 @@ def run(shards: Sequence[Shard], sweep: Sweep, pool: Pool, max_tasks: int | None
     """Trains the shards that are not stored yet, with a progress bar.
 
     Shards that another process is training are left to it, and taken over if it dies. Workers that
-    die are replaced. Each task that an executor of `pool` runs trains one or more shards; there are
-    at most `max_tasks` tasks, or one per shard if it is None.
+    die are replaced. Each task that an executor of `pool` runs trains one or more shards; an
+    executor gets at most `max_tasks` tasks, or one per shard if that is None.
 
     Raises:
         InputError: the store cannot be written, Numba cannot compile here, memory is exhausted, or
@@ -61,8 +61,8 @@ def _train_in_rounds(
 ) -> None:
     """Trains shards in rounds until all are stored; waits while others train all that are left.
 
-    A further round is needed if workers died, or other processes stopped before their shards were
-    stored.
+    A further round is needed if workers died, stored shards were lost or damaged, or other
+    processes stopped before their shards were stored.
     """
     failures = waits = 0  # numbers of rounds and of waits in a row without any progress
     while missing:
@@ -118,7 +118,7 @@ def _round(tasks: Sequence[Sequence[Shard]], sweep: Sweep, pool: Pool, progress:
 
 
 class Processes(ProcessPoolExecutor):
-    """A pool of processes that the terminal's signals, such as Ctrl-C, do not reach."""
+    """A pool of processes that Ctrl-C and the closing of the terminal do not reach."""
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submits a call as `Executor.submit` does; this may start a process."""
@@ -147,10 +147,9 @@ def processes(workers: int) -> Iterator[Processes]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Blocks the terminal's signals in this thread, and for good in processes that it starts.
+    """Blocks SIGINT and SIGHUP in this thread, and for good in processes that it starts.
 
-    A terminal sends signals such as Ctrl-C to all of its processes; only the parent should act on
-    them.
+    A terminal sends them to all of its processes; only the parent should act on them.
     """
     from_terminal = set(STOPPING) - {signal.SIGTERM}
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, from_terminal)

@@ -165,7 +165,7 @@ def _seconds_per_episode(setting: TrainConfig, engine: EngineName) -> tuple[floa
     """Estimated seconds per episode on one core: a fixed term, and a term per replica.
 
     The formulas were fitted to a few settings on a 2024 server and are accurate to within a factor
-    of two. Shard sizes depend on them, so any change renames stored files.
+    of two. Shard sizes depend on the second term, so a change of it can rename stored files.
     """
     task, agent = setting.task, setting.agent
     steps, width = task.num_steps, agent.hidden_size / 24  # width relative to the notes'

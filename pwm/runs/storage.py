@@ -1,8 +1,8 @@
-"""Stores histories of shards in files named by a hash of everything that determines them.
+"""Stores histories of shards in files named by a hash of their runs, engine and `SEMANTICS`.
 
 A shard is a group of runs that are trained together (`pwm.runs.shards`). If stored, it has two
-files: `KEY.npz`, its history and content, and `KEY.json`, its provenance. If in training, it has
-`KEY.unfinished.npz`, a recent checkpoint, and `KEY.lock` (`pwm.runs.locks`).
+files: `KEY.npz`, its history and content, and `KEY.json`, its provenance. If begun, it has
+`KEY.lock` (`pwm.runs.locks`) and, from the first checkpoint on, a recent one, `KEY.unfinished.npz`.
 """
 
 from __future__ import annotations
@@ -143,10 +143,10 @@ class Store:
         return None
 
     def clean(self, shard: Shard) -> None:
-        """Removes a shard's stale files, such as those left by killed processes, before training.
+        """Removes a locked shard's stale files, such as those left by killed processes.
 
-        These are temporary files, a history if it or its provenance is damaged, and the checkpoint
-        of a stored shard. The shard must be locked, as they could be another process's.
+        These are temporary files, which without the lock could be another process's; a history if
+        it or its provenance is damaged or another shard's; and the checkpoint of a stored shard.
         """
         for temporary in self.folder.glob(f".{shard.key}.*"):
             temporary.unlink()

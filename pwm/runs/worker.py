@@ -44,8 +44,7 @@ def train_shards(shards: Sequence[Shard], sweep: Sweep) -> None:
     """Trains the shards that are neither stored nor locked by another process, until told to stop.
 
     Raises:
-        InputError: the store cannot be written, a shard cannot be read just after it was written,
-            or memory is exhausted.
+        InputError: the store cannot be written, or read just afterwards; or memory is exhausted.
     """
     with _busy, memory_errors():
         for shard in shards:

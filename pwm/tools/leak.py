@@ -59,7 +59,7 @@ def check_leak(
         parameters: for names in the report: the agent's parameters, with or without names; its
             module; or modules by name.
         values: the critic's outputs that the losses were computed from (no copies), one tensor or
-            a list. Copies leave the verdict right, but the losses and the cost unknown.
+            a list. Copies leave the verdict right, but the cost and most of the losses unknown.
         log_probs: log-probabilities of the actions taken, likewise; with copies, it cannot tell.
         weight: factor of `value_loss` in the loss that is minimised; unused if that is None.
         steps: T, steps per episode, if the losses cover several episodes; by default, all steps of
@@ -149,8 +149,9 @@ def _by_network(
     """Divides the parameters that a leak reaches into head, trunk and those not of the critic.
 
     `of_critic` are the parameters that the values depend on; `gradient` is that of the policy loss
-    with respect to the log-probabilities, with its graph. The list of head or trunk is empty if
-    the leak's gradient cancels there, as where the loss adds and subtracts the head's output.
+    with respect to the log-probabilities, with its graph. If the leak reaches head and trunk but
+    cancels in one, as where the loss adds and subtracts the head's output, that one's list is empty
+    (but the trunk's is not with PPO's ratio, which has a gradient there too).
     """
     critic = {id(leaf) for leaf in of_critic}  # by id, as == compares the elements of tensors
     policy = {id(leaf) for leaf in leaves(ancestors(log_probs))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import fmean, stdev
 
 from pwm.core.errors import require, require_integer, require_positive
@@ -64,8 +64,8 @@ def check_logs(
 ) -> LogReport:
     """Checks from training curves whether the policy loss trains the critic.
 
-    Not for normalised advantages or bootstrapped returns, which change a leak's bias. All curves
-    have the same points: one per update, or means over windows of updates.
+    Not for normalised advantages, bootstrapped returns or Huber's loss, which change a leak's bias.
+    All curves have the same points: one per update, or means over windows of updates.
 
     Args:
         policy_loss: policy loss without the entropy bonus.
@@ -78,12 +78,12 @@ def check_logs(
         value_reduction: reduction of the value loss over steps.
         halved: whether the value loss is half the squared error.
     Raises:
-        InputError: curves of unequal length or of fewer than 32 points, or a number out of range.
+        InputError: curves of unequal length, of fewer than 32 points, or with nan or inf in the
+            second half, or a number out of range.
     """
     require_positive("WEIGHT", weight)
     require_integer("STEPS", steps, 1)
-    curves = [policy_loss, value_loss, entropy, *([] if bias is None else [bias])]
-    lengths = [len(curve) for curve in curves]
+    lengths = [len(each) for each in (policy_loss, value_loss, entropy, bias) if each is not None]
     lengths_fit = min(lengths) == max(lengths) >= FEWEST
     require(lengths_fit, "CURVES", lengths, f"curves of one length, {FEWEST} points or more")
     # Factors of each step's term in the policy loss and of its squared error in the value loss
@@ -98,6 +98,9 @@ def check_logs(
         ]
     else:
         biases = floats(bias)[half:]
+    losses = floats(value_loss)[half:]
+    are_finite = all(map(isfinite, [*entropies, *biases, *losses]))
+    require(are_finite, "CURVES", "with nan or inf", "finite numbers in their second half")
     mean_entropy, measured = fmean(entropies), fmean(biases)
     predicted = c / (2 * weight * square_factor) * mean_entropy  # w = weight * square_factor * T
     # A leak's bias falls with the entropy. Only the deviations from this proportion are noise.
@@ -105,7 +108,7 @@ def check_logs(
     block_means = zip(_block_means(biases), _block_means(entropies), strict=True)
     residuals = [block_bias - per_nat * nats for block_bias, nats in block_means]
     error = QUANTILE * stdev(residuals) / sqrt(BLOCKS)
-    mean_square = fmean(floats(value_loss)[half:]) / (square_factor * steps)
+    mean_square = fmean(losses) / (square_factor * steps)
     scatter = sqrt(max(mean_square - measured**2, 0.0))
     if mean_entropy < LEAST_ENTROPY:
         verdict, reason = UNKNOWN, "the policy is deterministic, and a leak leaves no trace"

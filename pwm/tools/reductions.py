@@ -129,7 +129,8 @@ def policy_factors(
         The factor of an advantage: c, which is 1 for a sum and 1/T for a mean.
         The factor of target minus value: c, divided by the standard deviation of the advantages if
         they are normalised.
-        Whether advantages are normalised. Each of the three is None if unknown.
+        Whether advantages are normalised. Those only shifted count as normalised, those only scaled
+        do not; their scale is then part of c. Each of the three is None if unknown.
     """
     used = gradient[gradient != 0] if term is None else gradient[term.used]
     if len(used) < FEWEST:
@@ -150,7 +151,7 @@ def policy_factors(
 
 
 def _fitted_line(x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """Least-squares line through points: slope, intercept, and root mean square residual."""
+    """Slope, intercept and r.m.s. residual of the least-squares line; nan if x is constant."""
     deviations = x - x.mean()
     slope = float((y * deviations).sum() / deviations.square().sum())
     intercept = float(y.mean()) - slope * float(x.mean())
@@ -173,9 +174,7 @@ def describe_losses(
     used = int((gradient != 0).sum() if term is None else term.used.sum())  # number of steps
     if used != prod(shape):  # some steps are masked
         shape = (used,)
-    policy_loss = None
-    if advantage_factor is not None:
-        policy_loss = describe_reduction(advantage_factor, shape)
+    policy_loss = None if advantage_factor is None else describe_reduction(advantage_factor, shape)
     if term is None:
         return Losses(policy_loss=policy_loss, normalised=normalised)
     square_factor = term.curvature / 2  # of each step's squared error: w / T for a mean

@@ -139,8 +139,8 @@ class AgentProbe:
     distance: signed distance from the critic's fixed point to the critic, in reward: mean over
         steps of v - G - b, with the value v and Monte Carlo return G. If the policy loss's gradient
         reaches the value head, b = -(c T / (2 w)) log π(a), whose mean is the leak's bias
-        c T H / (2 w) (`pwm.core.leak`); otherwise b = 0. Unless errors are scaled, the distance is
-        the total loss's gradient with respect to the value head's bias, divided by 2 w.
+        c T H / (2 w) (`pwm.core.leak`); otherwise b = 0. Unless errors or losses are scaled, it
+        is the total loss's gradient with respect to the value head's bias, divided by 2 w.
         With λ-returns, the terms v - G are weighted by `net_weights`, and if the targets leak, the
         terms b by the same weights in reverse order.
         Nan where no fixed point is known: if w = 0; with Huber's value loss; or if the policy

@@ -94,7 +94,7 @@ class TorchEngine:
         return {name: tensor.cpu().numpy().copy() for name, tensor in self._tensors().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores an earlier `state`."""
+        """Restores an earlier `state`, of either engine."""
         for name, tensor in self._tensors().items():
             tensor.copy_(torch.from_numpy(state[name]))
 

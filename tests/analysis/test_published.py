@@ -90,6 +90,9 @@ def test_what_is_not_published_is_named_with_the_command_that_trains_it(path: Pa
     for read in reads:
         with pytest.raises(InputError, match=r"^--results \(none\): .*`python -m pwm.sweep plain`"):
             read()
+    diagnosed = Outcomes.of(DIAGNOSED, Published.read(path))
+    with pytest.raises(InputError, match="runs of diagnosed, whose curves are not all published"):
+        diagnosed.curve("entropy")
 
 
 def test_an_experiment_that_changed_since_is_not_read(path: Path) -> None:

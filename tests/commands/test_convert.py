@@ -67,6 +67,7 @@ CAVEATS = {
     "in the critic's target would, of temperature 6.": ("notes", "stable-baselines3-a2c"),
     "actor and critic share no parameters: the weight only scales": ("notes", "cleanrl-ppo"),
     "if actor and critic share no parameters, the weight only": ("notes", "tianshou-a2c"),
+    "but for a limit on the norm of both gradients": ("notes", "cleanrl-ppo"),
     "divide the converted weight by it": ("notes", "cleanrl-ppo"),
     "multiply the converted weight by it": ("cleanrl-ppo", "notes"),
     "(Huber)": ("notes", "torchrl-a2c"),

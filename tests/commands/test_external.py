@@ -164,7 +164,8 @@ def test_a_reset_drops_the_rewards_of_unfinished_episodes() -> None:
 
 def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "external.csv"
-    assert read_outcomes(path, ExternalOutcome) == []
+    with pytest.raises(FileError, match="expected a file with a line of versions"):
+        read_outcomes(path, ExternalOutcome)
     others = [replace(OUTCOME, run=run, time=700.0) for run in KINDS[1:]]
     path.write_text(as_text([*others, OUTCOME], FIRST_LINE))
     assert set(read_outcomes(path, ExternalOutcome, FIRST_LINE)) == {OUTCOME, *others}
@@ -182,7 +183,7 @@ def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
             read_outcomes(path, ExternalOutcome)
     for damaged in (b"", b"\xff\n"):
         path.write_bytes(damaged)
-        with pytest.raises(FileError, match="expected a first line"):
+        with pytest.raises(FileError, match="expected a file with a line of versions"):
             read_outcomes(path, ExternalOutcome)
     path.write_text(as_text([LOOP], FIRST_LINE))
     assert read_outcomes(path, LoopOutcome) == [LOOP]

@@ -81,3 +81,18 @@ def test_curves_must_fit() -> None:
         check_logs(**{**curves(1.0), "entropy": np.ones(199)})
     with pytest.raises(InputError, match="32 points or more"):
         check_logs(**curves(1.0, points=31))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["policy_loss", "value_loss", "entropy", "bias"])
+def test_numbers_that_are_not_finite_are_refused_in_the_second_half(
+    name: str, number: float
+) -> None:
+    logged = curves(1.0)
+    if name == "policy_loss":
+        del logged["bias"]  # so that it is found from this loss
+    logged[name][99] = number
+    assert check_logs(**logged).verdict == "leak"
+    logged[name][100] = number
+    with pytest.raises(InputError, match="CURVES with nan or inf: expected finite numbers in"):
+        check_logs(**logged)

@@ -70,9 +70,10 @@ def test_too_few_updates_are_refused() -> None:
         check_start(values, returns[:-1])
 
 
+@pytest.mark.parametrize("numbers", [[0.0, math.nan], [math.inf, -math.inf]])
 @pytest.mark.parametrize("name", ["values", "returns"])
-def test_numbers_that_are_not_finite_are_refused(name: str) -> None:
-    given = {"values": [[0.0]] * 4, "returns": [[1.0]] * 4}
-    given[name] = [*given[name][:3], [math.nan]]
+def test_numbers_that_are_not_finite_are_refused(name: str, numbers: list[float]) -> None:
+    given = {"values": [[0.0, 0.0]] * 4, "returns": [[1.0, 1.0]] * 4}
+    given[name] = [*given[name][:3], numbers]
     with pytest.raises(InputError, match=f"{name} with nan or inf: expected finite"):
         check_start(**given)

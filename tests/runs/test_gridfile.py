@@ -52,6 +52,7 @@ def test_a_missing_file_or_a_folder_is_refused(tmp_path: Path) -> None:
     [
         ("\n1 / 0\n", "line 2: ZeroDivisionError: division by zero"),
         ("x = 1\n\ndef f(:\n", "line 3: SyntaxError: "),
+        ("# coding: unheard-of\n", "SyntaxError: unknown encoding: unheard-of"),
         ("import json\njson.loads('{')\n", "line 2: JSONDecodeError: "),
         ("import no_such_module\n", "line 1: ModuleNotFoundError: No module named"),
         ("raise ValueError('two\\nlines')\n", "line 1: ValueError: two lines"),
