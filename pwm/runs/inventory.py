@@ -26,9 +26,9 @@ Known = Mapping[str, tuple[Shard, str]]
 
 
 def known_shards(experiments: Iterable[Experiment]) -> Known:
-    """All shards of some experiments, in both sizes and for both engines, with descriptions."""
+    """All shards of some experiments, in both sizes (paper if equal) and for both engines."""
     known = {}
-    for experiment, engine, size in itertools.product(experiments, ENGINES, get_args(Size)):
+    for experiment, engine, size in itertools.product(experiments, ENGINES, get_args(Size)[::-1]):
         for shard in plan(replace(experiment.sized(size), engine=engine)):
             num_runs = counted(len(shard.members), "run")
             known[shard.key] = shard, f"{experiment.name} ({size}), {num_runs}"

@@ -87,10 +87,12 @@ def test_ls_prints_size_time_and_commit_of_each_shard(
 
 
 def test_ls_tells_the_sizes_of_an_experiment_apart(
-    store: Store, capsys: pytest.CaptureFixture[str]
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (smoke, _) = plan(TINY.sized("smoke"))
-    put(store, smoke)
+    long = replace(TINY, base=replace(TINY.base, num_episodes=400))  # a smoke run is shorter
+    monkeypatch.setattr(command, "EXPERIMENTS", {"tiny": long})
+    for experiment in (long, long.sized("smoke")):
+        put(store, next(plan(experiment)))
     lines = said(store, capsys, "ls").splitlines()
     assert sum("tiny (smoke), 6 runs" in line for line in lines) == 1
     assert sum("tiny (paper), 6 runs" in line for line in lines) == 1
