@@ -81,9 +81,9 @@ class TrainConfig:
         self._require_batches()
         self._require_probes()
         start = self.critic_start
-        is_finite = is_number(start) and abs(start) <= LARGEST
         accepted = f"a number from {-LARGEST:g} to {LARGEST:g}, mean or fixed-point"
-        require(start in ("mean", "fixed-point") or is_finite, "critic_start", start, accepted)
+        is_valid = start in ("mean", "fixed-point") or is_number(start)
+        require(is_valid, "critic_start", start, accepted)
         require_integer("seed", self.seed, 0)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Real
-from typing import TypeGuard
+from typing import Any
 
 LARGEST = 1e38  # a round number below the largest float32
 
@@ -40,26 +40,26 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
     require(value in choices, name, value, "one of " + ", ".join(choices))
 
 
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether a value is a real number, NumPy's included; a bool is none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+def is_number(value: Any, least: float = -LARGEST, most: float = LARGEST) -> bool:
+    """Whether a value is a real number, also NumPy's but no bool, from `least` to `most`."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and least <= value <= most
 
 
 def require_between(name: str, value: float, least: float, most: float) -> None:
     """Raises `InputError` unless the value is from `least` to `most`, both included."""
-    is_valid = is_number(value) and least <= value <= most
+    is_valid = is_number(value, least, most)
     require(is_valid, name, value, f"a number from {least:g} to {most:g}")
 
 
 def require_non_negative(name: str, value: float) -> None:
     """Raises `InputError` unless the value is from 0 to `LARGEST`."""
-    is_valid = is_number(value) and 0 <= value <= LARGEST
-    require(is_valid, name, value, f"a finite number from 0 to {LARGEST:g}")
+    require(is_number(value, 0), name, value, f"a finite number from 0 to {LARGEST:g}")
 
 
 def require_positive(name: str, value: float) -> None:
     """Raises `InputError` unless the value is above 0, and at most `LARGEST`."""
-    is_valid = is_number(value) and 0 < value <= LARGEST
+    is_valid = is_number(value, 0) and value > 0
     require(is_valid, name, value, f"a finite number above 0 and at most {LARGEST:g}")
 
 

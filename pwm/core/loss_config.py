@@ -87,7 +87,7 @@ class LossConfig:
         require_non_negative("entropy_weight", self.entropy_weight)
         require_non_negative("optimism", self.optimism)
         rate = self.tracking_rate
-        is_rate = is_number(rate) and 0 < rate <= 1
+        is_rate = is_number(rate, 0, 1) and rate > 0
         require(is_rate, "tracking_rate", rate, "a number above 0 and up to 1")
         require_between("trace_decay", self.trace_decay, 0, 1)
         require_non_negative("clip_gradient", self.clip_gradient)
