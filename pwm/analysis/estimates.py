@@ -55,8 +55,8 @@ class Estimate(NamedTuple):
 
 
 def rounded(number: float) -> float:
-    """Rounds a number to `DIGITS` significant digits, so that it is the same on every processor."""
-    # Results differ by about 1e-15 of the number: about one in a million still rounds differently.
+    """Rounds a number to `DIGITS` significant digits, nearly always equal on every processor."""
+    # Results differ by about 1e-15 of the number: about one in a million rounds differently.
     return float(f"{number:.{DIGITS}g}")
 
 

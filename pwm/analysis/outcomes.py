@@ -254,7 +254,7 @@ class Outcomes:
 
     @property
     def time(self) -> NDArray[np.float64]:
-        """Episodes until 500 consecutive ones first met the criterion; inf if none did: [...]."""
+        """Episodes until the end of the first 500 that met the criterion; inf if none: [...]."""
         return self._outcomes["time"]
 
     @property

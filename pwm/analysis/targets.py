@@ -89,7 +89,7 @@ class Targets:
     def mean_variance(self) -> float:
         """Variance over episodes of the target averaged over an episode's steps, in reward²."""
         mean_weights = self._weights[0].mean(axis=0)  # of each reward in this average: (T,)
-        # A reward with probability and mean p has variance p (1 - p).
+        # Only rewards vary: each has probability and mean p, and variance p (1 - p).
         return float(mean_weights**2 @ self._mean_rewards) * (1 - self.success)
 
     @property

@@ -78,8 +78,8 @@ def _descriptions() -> dict[str, Number]:
     """One-line descriptions of experiments and of families of experiments, for the paper.
 
     A family is all experiments of one condition or group of conditions, such as `rules-length-*`.
-    They differ in their methods or variants; one of them stands for all, without its hidden fields.
-    The fourth set's baseline, detached, is not hidden, as only a few of its conditions have both.
+    They differ in their methods or variants; any one stands for all, without its hidden fields. The
+    fourth set's is detached, and says so, as few of its conditions also have attached runs.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
     texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family
@@ -125,7 +125,7 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """Describes an axis by its name and values, or their count and ends; seeds by their count."""
+    """Describes an axis by name and values; many by count, first and last, seeds by count alone."""
     name = WORDS.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

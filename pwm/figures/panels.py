@@ -57,7 +57,7 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:
     """Lengths of an estimate's error bar below and above, [2, 1], for `Axes.errorbar`."""
-    value, low, high = estimate  # a bootstrap's interval may exclude the value
+    value, low, high = estimate  # an interval may exclude the value, but lengths are positive
     return [[max(value - low, 0)], [max(high - value, 0)]]
 
 

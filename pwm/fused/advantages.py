@@ -133,7 +133,7 @@ def _leak_through_targets(
 ) -> None:
     """Adds to each value's leak, (T,), the gradient through the λ-returns that contain the value.
 
-    They are the returns of earlier steps; `pwm.core.episode` has the formula.
+    The λ-return of an earlier step s contains v_t with the weight γ (1 - λ) (γ λ)^(t-s-1).
     """
     earlier = ZERO  # Σ (γ λ)^(t-s-1) leak_s over the steps s < t of the horizon
     for time in range(len(leak)):

@@ -71,7 +71,7 @@ def _quotient(numerator: np.float32, denominator: np.float32) -> np.float32:
 
 @compiled
 def clip(rule: UpdateRule, gradient: Floats) -> None:
-    """Clips a gradient, (P,), in place as in `pwm.training.update.clipped`, at a limit above 0."""
+    """Clips a gradient, (P,), in place like `pwm.training.update.clipped`, at a limit above 0."""
     factor = rule.clip_gradient / (np.sqrt(dot(gradient, gradient)) + rule.clip_epsilon)
     if factor < ONE:
         gradient *= factor

@@ -70,7 +70,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
-    """Writes the configurations to `config.json`."""
+    """Writes the configurations to `config.json`, one per run, with all fields."""
     write_json(folder / CONFIG, [asdict(config) for config in configs])
 
 

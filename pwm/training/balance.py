@@ -106,7 +106,7 @@ def combine(rule: Balance, policy: Tensor, critic: Tensor, trunk_size: int) -> t
 
 
 def num_states(balance: Balance) -> int:
-    """Number of optimiser states, each with its own gradient to step against, under a rule."""
+    """Number of optimiser states under a rule, one for each gradient that `combine` returns."""
     return 2 if balance == "per-loss" else 1
 
 
@@ -135,7 +135,7 @@ def learn_log_variance(
 def keep_outputs(weight: Tensor, bias: Tensor, old: Scales, new: Scales) -> None:
     """Rescales the weights [R, H] and bias [R] of a value head, in place, as popart does.
 
-    Values in reward, centre + spread * v for an output v, stay the same under the new scales.
+    Values in units of reward, centre + spread * v for an output v, are the same under both scales.
     """
     weight *= (old.spread / new.spread).unsqueeze(1)
     bias.copy_((bias * old.spread + (old.centre - new.centre)) / new.spread)

@@ -44,7 +44,10 @@ class Engine(Protocol):
     def differentiate(
         self, draws: Draws, config: LossConfig, critic_weights: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], Trajectory]:
-        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory."""
+        """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory.
+
+        `config` and `critic_weights` replace those of the runs. Nothing is trained.
+        """
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Copies of parameters, optimiser state and running statistics, by name: [R, ...] each."""
