@@ -103,7 +103,7 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
     """Episodes to learn without a climb, if all the bias that the leak gives values were noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
-    deviation = whole_returns.unbiased.noise  # of advantages, as in the first studies' setting
+    deviation = whole_returns.unbiased.noise  # of advantages, until the end of the run's horizon
     bias = (targets.mean_value - targets.unbiased.mean_value) / deviation
     return _time(Causes(noise=1.0, bias=bias, share=0.0, gain=1.0), run)
 

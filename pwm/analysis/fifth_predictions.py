@@ -111,7 +111,7 @@ def _own_experiments(cells: Iterable[Cell]) -> list[str]:
 
 
 def _capped_time(runs: Outcomes) -> NDArray[np.float64]:
-    """Median time to learn, or the run's length if fewer than half learned: [1 + resamples]."""
+    """Median time to learn, or the run's length if fewer than half ever did: [1 + resamples]."""
     return np.minimum(median_times(runs), runs.base.num_episodes)
 
 

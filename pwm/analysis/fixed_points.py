@@ -93,11 +93,12 @@ def fixed_point_values(
 def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     """Value minus mean return of an attached critic trained with a Huber loss, in reward.
 
-    The loss is that of `LossConfig.value_loss`, twice the usual one: its gradient grows with the
-    error up to an error of 1, then stays constant. At the fixed point it balances the leak:
-    E[clip(G - v, -1, 1)] = -α H, with α = `leak_temperature`. If α H > 1, no error is large
-    enough; if α H = 1, every large value is a fixed point. The bias is inf in both cases. Returns G
-    are undiscounted, over whole episodes with rewards of 1; the policy loss is a sum over steps.
+    The loss is that of `LossConfig.value_loss`, twice the usual one (whose weight w counts half).
+    Its gradient grows with the error up to an error of 1, then stays constant. At the fixed point
+    it balances the leak: E[clip(G - v, -1, 1)] = -α H, with α = `leak_temperature`. If α H > 1, no
+    error is large enough; if α H = 1, every large value is a fixed point: the bias is inf in both
+    cases. Returns G are undiscounted, over whole episodes with rewards of 1; the policy loss is a
+    sum over steps.
 
     The critic does not know which trial it is in, and H counts as equal at all steps, so it has one
     value for all. Without a leak, the fixed point is Huber's estimate of the returns' location: the

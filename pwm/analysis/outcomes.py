@@ -70,7 +70,8 @@ class Outcomes:
     """Selected runs and their outcomes: arrays [...] with an entry for each run.
 
     The runs of a grid have one axis per axis of the grid: a field, such as the critic weight or the
-    seed. A list of runs, such as those in a folder, has the single axis "run".
+    seed. A list of runs, such as those in a folder, has the single axis "run". Outcomes of 500
+    episodes are of as many whole windows as hold them, or of all if a run is shorter.
 
     Args:
         runs: all runs, of which some are selected.

@@ -78,8 +78,8 @@ def _descriptions() -> dict[str, Number]:
     """One-line descriptions of experiments and of families of experiments, for the paper.
 
     A family is all experiments of one condition or group of conditions, such as `rules-length-*`.
-    They differ in their methods or variants; any one stands for all, without its hidden fields. The
-    fourth set's is detached, and says so, as few of its conditions also have attached runs.
+    They differ in their methods or variants. Described is one that sets no other field than the
+    hidden ones, except for the fourth set's baseline: few of its conditions have both.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
     texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family

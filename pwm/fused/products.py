@@ -186,7 +186,7 @@ def _add_lanes(out: Floats, column: int, lanes: Lanes) -> None:
 
 @compiled
 def _four_times(lanes: Lanes) -> Lanes:
-    """Joins four copies of a vector into one, to be multiplied by vectors of four rows."""
+    """Joins four copies of a vector of `right`, for the joined vectors of four rows of `left`."""
     return pair(pair(lanes, lanes), pair(lanes, lanes))
 
 

@@ -155,7 +155,7 @@ def broadcast(_context: Any, number: Any) -> Any:
 
 @intrinsic
 def broadcast_wide(_context: Any, number: Any) -> Any:
-    """A vector with a single-precision number in each of its `WIDE` lanes."""
+    """A vector with a single-precision number in each of its `WIDE` lanes, to start sums."""
     build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], wide_type))
     return wide_type(number), build
 

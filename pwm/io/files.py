@@ -73,7 +73,8 @@ def make_folder(name: str, folder: Path) -> None:
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes a file, and makes its folder; a power failure leaves all of the old or new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")  # `Store.clean` removes leftovers
+    # `Store.clean` and `folders.reserved` remove such files if a process was killed.
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
     try:
         with temporary.open("xb") as file:  # unlike `tempfile`, obeys the umask
             file.write(content)

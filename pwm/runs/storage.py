@@ -64,7 +64,10 @@ class Store:
     folder: Path
 
     def path(self, shard: Shard, ending: str = STORED) -> Path:
-        """Path of a shard's file, by default of its history; the file need not exist."""
+        """Path of a shard's file, by default of its history; the file need not exist.
+
+        Methods that know only a key join it with an ending in the same way.
+        """
         return self.folder / (shard.key + ending)
 
     def get(self, shard: Shard) -> History | None:

@@ -271,7 +271,7 @@ def _covariance(one: Doubles, other: Doubles, states: NDArray[np.int64] | None) 
 def _sum_by_state(terms: Doubles, states: NDArray[np.int64]) -> Doubles:
     """Sum of each replica's terms, [R, E T], over the steps in each of M states: [R, M].
 
-    `states`, [R, E T], has each step's state; the sum over a state that never occurs is 0.
+    `states`, [R, E T], has each step's state, from 0 to M - 1.
     """
     num_states = states.max() + 1  # M
     sums = [

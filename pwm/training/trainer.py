@@ -151,7 +151,10 @@ class Trainer:
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restores the `state` of a trainer of the same or shorter runs; this one must be new."""
+        """Restores the `state` of a trainer of the same runs, whatever their length.
+
+        This trainer must be new, and its runs not shorter than the episodes done.
+        """
         self.engine.restore(state)
         metrics, diagnostics = np.split(state["windows"], [len(METRICS)], axis=1)
         self._windows = list(metrics)
