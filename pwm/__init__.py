@@ -69,6 +69,7 @@ if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
 
 def __dir__() -> list[str]:
+    """All names; the public ones are never stored in the module, so Python would not list them."""
     return sorted({*globals(), *__all__})
 
 

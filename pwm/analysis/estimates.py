@@ -9,7 +9,7 @@ seed. Only `quantiles` returns quantiles of the values instead of an interval.
 
 The fused engine's runs are bit-identical on every machine, and files written from them must be,
 too. But the last digits of logarithms, powers and matrix products differ between processors. Three
-rules keep these differences out of files:
+rules keep nearly all of these differences out of files:
 
 - A number is rounded before it is written: to six significant digits in a table, to nine in a
   claim (`rounded`).

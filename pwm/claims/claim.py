@@ -24,7 +24,7 @@ class Claim:
     says: str
     """Description of the number, or a sentence about it."""
     estimate: Estimate
-    """The number and its interval, rounded so as to be the same on every processor."""
+    """The number and its interval, rounded (`pwm.analysis.estimates.rounded`)."""
     band: Band
     """Range in which the sentence is true; it follows from the sentence, not from the number. Bands
     were written after the runs; predictions, made before, are in `paper/predictions.json`."""

@@ -57,8 +57,8 @@ def draw_estimate(axes: Axes, x: float, estimate: Estimate, colour: str, marker:
 
 def error_lengths(estimate: Estimate) -> list[list[float]]:
     """Lengths of an estimate's error bar below and above, [2, 1], for `Axes.errorbar`."""
-    value, low, high = estimate  # an interval may exclude the value, but lengths are positive
-    return [[max(value - low, 0)], [max(high - value, 0)]]
+    value, low, high = estimate  # an interval may exclude the value
+    return [[max(value - low, 0)], [max(high - value, 0)]]  # `errorbar` refuses negative lengths
 
 
 def add_to_legend(axes: Axes, label: str, colour: str, marker: str = "o") -> None:

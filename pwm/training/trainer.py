@@ -46,7 +46,8 @@ class Engine(Protocol):
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory.
 
-        `config` and `critic_weights` replace those of the runs. Nothing is trained.
+        The total loss is under `config`, the runs' losses or the same with further gradients cut,
+        and `critic_weights`, [R]. Nothing is trained.
         """
 
     def state(self) -> dict[str, NDArray[Any]]:
