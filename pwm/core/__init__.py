@@ -10,10 +10,10 @@ replicas of a population.
 
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
-give the losses (`episode_losses`). The others are for reference: parameters and loss_config, which
-say how parameters are stored and what each option of the losses does; config, history, streams,
-errors. Padding and blocks of steps, which may look needless, keep the bits of a replica the same,
-alone and in a population.
+give the losses (`episode_losses`); `play_episode` does all of this. The others are for reference:
+parameters and loss_config, which say how parameters are stored and what each option of the losses
+does; config, history, streams, errors. Two things may look needless: zeros that pad parameters, and
+returns in blocks of steps. They keep a replica's bits the same, alone and in a population.
 
 `pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
 The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the

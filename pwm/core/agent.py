@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step. With `head_values`, a policy loss can leak into head or LSTM alone."""
+    """Outputs at each step. Values come twice, so that a loss can reach head or LSTM alone."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)

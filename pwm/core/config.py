@@ -93,7 +93,7 @@ class TrainConfig:
 
     @property
     def horizon(self) -> int:
-        """Number of steps in an episode or trial, at whose end the returns from its steps end."""
+        """Steps of an episode or of a trial, whichever ends the returns."""
         of_trial = self.loss.return_horizon == "trial"
         return self.task.trial_length if of_trial else self.task.num_steps
 

@@ -22,7 +22,7 @@ class Scales(NamedTuple):
 
     G are returns in units of reward. An output v of the value head stands for the value
     centre + spread * v in these units. By default, the centre is 0 and the others are 1: A = G - v.
-    Other `returns` and rules of balance set them anew after each update
+    Other values of `LossConfig.returns` and `LossConfig.balance` set them anew after each update
     (`pwm.training.balance.episode_scales`).
     """
 
@@ -55,7 +55,7 @@ def play_episode(
     Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
     episode = rollout.play(parameters, draws)
-    # v, [R, T], twice
+    # v, [R, T], with both kinds of gradients
     raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
     centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"
@@ -73,8 +73,8 @@ def play_episode(
     errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
     advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
     if config.leaking_targets:
-        # The policy loss's gradient also reaches v_t through the targets of earlier steps, which
-        # adds -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), with discount γ, to ∂total/∂v_t.
+        # The policy loss's gradient also reaches v_t through the targets of earlier steps s. With
+        # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), and v_t falls.
         advantages = (targets(raw_values) - raw_values) / error_scale
         head_advantages = (targets(head_values) - head_values) / error_scale
     losses = episode_losses(

@@ -40,11 +40,12 @@ def critic_bias(
 
     With Monte Carlo returns, a squared value loss, and no scaling of errors, losses or updates
     (`LossConfig.scales_errors`), the critic's fixed point is the mean of its target given the state
-    s, all that the critic has seen: v = E[G|s] + α H. `History.critic_bias` is the measured bias.
+    s, all that the critic has seen: v = E[G|s] + α H. `History.critic_bias` is the measured bias, a
+    mean over steps.
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.
-        entropy: H, entropy of the policy in that state, in nats.
+        entropy: H, entropy of the policy in that state, in nats; or a mean, for the mean bias.
         critic_weight: w, above 0.
         reduction: reduction of the policy loss, "sum" (c = 1) or "mean" (c = 1/T).
     """
@@ -54,9 +55,8 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
 
-    Without timeouts and rewards for holding, agents learn this policy first, so a critic that is to
-    start at its fixed point (`TrainConfig.critic_start`) starts at that of this policy. Before the
-    last step, it picks each of the three actions with probability 1/3. At the last step, it picks
-    left or right, each with probability 1/2. H is the mean over the trial's steps, at least one.
+    Without timeouts and rewards for holding, agents learn this policy first, so the start
+    "fixed-point" (`TrainConfig.critic_start`) is its fixed point. Before the last step, it picks
+    all actions with equal probability. H is the mean over the trial's steps, at least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -1,8 +1,7 @@
 """The settings of the losses. With the defaults, the formulas in `pwm.core.losses` hold.
 
 Most fields change the losses of an episode, there or in `pwm.core.episode`. The tracking rate, the
-limit of the gradient's norm and most rules of balance belong to `pwm.training`; the core can be
-read without them.
+limit of the gradient's norm and most rules of balance belong to `pwm.training`.
 """
 
 from __future__ import annotations

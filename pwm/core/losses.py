@@ -13,8 +13,8 @@ Hence, with G constant,
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: as log π ≤ 0, it raises the critic's values, by c T H / (2 w) at their
-fixed point (`pwm.core.leak`). These formulas hold with the defaults of `LossConfig`.
-`pwm.core.episode` computes the advantages.
+fixed point (`pwm.core.leak`). These formulas hold if the fields of `LossConfig` that are not named
+here have their defaults. `pwm.core.episode` computes the advantages.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -55,27 +55,32 @@ def episode_losses(
     """Computes all losses of one episode.
 
     `advantages`, `head_advantages` and `errors` hold the same numbers, A, returns minus values,
-    possibly scaled. They differ in what their gradients reach.
+    possibly scaled. They differ in what their gradients reach. With `leaking_targets`, those of
+    both advantages also reach the later values in the targets.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
         advantages: for the policy loss, [R, T]; gradients reach the value head and the trunk.
-        head_advantages: for the policy loss, [R, T]; gradients reach only the value head. Those of
-            both advantages also reach the later values in the targets, with `leaking_targets`.
+        head_advantages: for the policy loss, [R, T]; gradients reach only the value head.
         errors: for the value loss, [R, T]; gradients reach head and trunk, but no targets.
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
     """
-    if config.lost_gradients == "log_probs":  # cut, as in an early version of the notes' code
+    if config.lost_gradients == "log_probs":
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         advantages, head_advantages = advantages.detach(), head_advantages.detach()
         errors = errors.detach()
-    value = squared_error = errors.square().mean(dim=-1)
-    if config.value_loss == "huber":  # twice Huber's function, to equal the square near 0
-        huber = torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
-        value = huber.mean(dim=-1)
+    squared_error = errors.square().mean(dim=-1)
+    match config.value_loss:
+        case "squared":
+            value = squared_error
+        case "huber":  # twice Huber's function, to equal the square near 0
+            huber = torch.where(errors.abs() <= 1, errors.square(), 2 * errors.abs() - 1)
+            value = huber.mean(dim=-1)
+        case _:
+            assert_never(config.value_loss)
     if config.optimism:  # raises the baseline, as the leak raises the values
         raised = config.optimism * entropies.detach()
         advantages, head_advantages = advantages - raised, head_advantages - raised
@@ -97,7 +102,7 @@ def policy_loss(
             advantages = advantages.detach()
         case "attached_head":
             advantages = head_advantages
-        case "attached_trunk":  # without the head's gradient; the added numbers cancel
+        case "attached_trunk":  # cuts the head's gradient; adding it detached restores the numbers
             advantages = advantages - head_advantages + head_advantages.detach()
         case _:
             assert_never(config.baseline)

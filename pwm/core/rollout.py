@@ -31,7 +31,7 @@ class Episode(NamedTuple):
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
     values: Tensor  # (R, N, L): outputs of the value head; by default in reward
-    head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
+    head_values: Tensor  # (R, N, L): as in `Outputs`
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
     @property
@@ -123,8 +123,8 @@ class Rollout:
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action's index is the number of cumulative probabilities
-        # that the noise reaches. Rounding can make the last of them less than 1; the noise, scaled
-        # by it, stays below it, so that a last action of probability 0 is never chosen.
+        # that the noise reaches. Their total can round to less than 1. Noise is scaled by it, so that
+        # noise near 1 cannot choose a last action of probability 0.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)
