@@ -123,8 +123,8 @@ class Rollout:
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
         # Inverse transform sampling: the action's index is the number of cumulative probabilities
-        # that the noise reaches. Their total can round to less than 1. Noise is scaled by it, so that
-        # noise near 1 cannot choose a last action of probability 0.
+        # that the noise reaches. Their total can round to less than 1, so noise is scaled by it;
+        # otherwise, noise near 1 could choose a last action of probability 0.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)
