@@ -187,7 +187,10 @@ def _climb_setting(run: TrainConfig) -> Setting:
 
 
 def _targets(run: TrainConfig) -> Targets:
-    """Targets of a run's critic; only a leak into the whole critic ("attached") is modelled."""
+    """Targets of a run's critic while the policy is the one learned first (`start_entropy`).
+
+    Only a leak into the whole critic ("attached") is modelled.
+    """
     loss = run.loss
     attached = loss.baseline == "attached"
     return Targets(

@@ -77,7 +77,7 @@ def _error_difference(name: str, cells: Sequence[Cell], rival: str) -> Statement
 
 
 def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
-    """Statement on the fraction of cells that the law predicts within a factor of `NEAR`."""
+    """Statement on the fraction of cells that the law predicts within `NEAR` (`Cell.right`)."""
     return _statement(name, fraction_right(cells, NEAR), experiments_of(cells))
 
 

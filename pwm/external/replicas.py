@@ -220,6 +220,7 @@ class Replicas:
             self._step_sums[replicas.numpy()] += sums.T.double().numpy()
         # A replica's parameters affect its own loss only, so the loss can be summed over replicas.
         return [
+            # Both losses contain the values, the policy's as its baseline.
             torch.autograd.grad(total.sum(), parameters, retain_graph=True)
             for total, parameters in zip(totals, networks.by_optimiser, strict=True)
         ]

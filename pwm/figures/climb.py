@@ -22,9 +22,9 @@ from pwm.figures.tables import Table, quartiles
 
 WEIGHT = 10.0  # critic weight in the first two panels
 LOOKS = {
-    "raw": ("from 0", "#0072B2", (1, -3.0)),
+    "raw": ("from 0", "#0072B2", (2, -2.75)),
     "mean": ("from the mean return", "#E69F00", (9, 1.6)),
-    "centred": ("centred", "#009E73", (6, 0.45)),
+    "centred": ("centred", "#009E73", (2.2, 0.62)),
 }
 """Label, colour, and position of the label in the panel "distance", in data coordinates (episode
 plus 1, reward), by start (`pwm.analysis.early_probes.STARTS`)."""

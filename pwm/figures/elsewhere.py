@@ -171,7 +171,7 @@ def _draw_huber(axes: Axes, evidence: Evidence) -> Table:
     """
     table: Table = []
     _, colour, marker = VARIANTS["own"]
-    steps, entropy = 15, start_entropy(trial_length=3)  # before learning, with success 0.5
+    steps, entropy = 15, start_entropy(trial_length=3)  # of the policy learned first
     for cell in fifth_cells(evidence):
         if (cell.condition, cell.variant) == (f"huber-{steps}", "own"):
             predicted = huber_bias(cell.runs.base, entropy, success=0.5)  # only in the table

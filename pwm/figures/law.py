@@ -122,7 +122,7 @@ def _draw_noise(axes: Axes, evidence: Evidence) -> Table:
         add_to_legend(axes, label, colour, marker)
     make_logarithmic(axes)
     axes.set(xticks=[1, 2, 5, 10], xlabel="slowdown by noise, predicted")
-    axes.set(ylim=(0.3, 2.2), yticks=[0.5, 0.7, 1, 1.4, 2])
+    axes.set(ylim=(0.18, 2.2), yticks=[0.5, 0.7, 1, 1.4, 2])
     axes.set_ylabel("measured over predicted,\nfrom the fixed point")
     axes.legend(fontsize=6, loc="lower left", handletextpad=0.1, borderaxespad=0.1)
     return table

@@ -71,15 +71,15 @@ def places_figure(evidence: Evidence) -> tuple[Figure, Table]:
     figure = Figure(figsize=(WIDTH, 2.1), layout="constrained")
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
     contents = {
-        "separate LSTMs": (_draw_separate_lstms, "lower right"),
-        "bias by hand": (_draw_bias_by_hand, "lower right"),
-        "leak into a part": (_draw_leak_into_a_part, "center right"),
+        "separate LSTMs": _draw_separate_lstms,
+        "bias by hand": _draw_bias_by_hand,
+        "leak into a part": _draw_leak_into_a_part,
     }
-    for axes, (title, (draw, legend_place)) in zip(panels, contents.items(), strict=True):
+    for axes, (title, draw) in zip(panels, contents.items(), strict=True):
         table += [(title, *row) for row in draw(axes, evidence)]
         axes.set_title(title, fontsize=8)
         axes.set_xlabel("critic weight w")
-        axes.legend(fontsize=6, loc=legend_place, borderaxespad=0.6)
+        axes.legend(fontsize=6, loc="lower right", borderaxespad=0.6)
     panels[0].set_ylabel("fraction that learned")
     panels[0].set_xticks([0.1, 1, 10, 100])
     return figure, table
@@ -127,7 +127,7 @@ def _draw_leak_into_a_part(axes: Axes, evidence: Evidence) -> Table:
     return [
         *_draw_curve(axes, "trunk alone", trunk.weights, trunk.learned, "#009E73"),
         *_draw_curve(axes, "head alone", head.weights, head.learned, "#CC79A7"),
-        *_draw_line(axes, "head, at any time", head.weights, np.isfinite(head.time), **dotted),
+        *_draw_line(axes, "head, ever", head.weights, np.isfinite(head.time), **dotted),
     ]
 
 

@@ -74,7 +74,7 @@ class SlurmExecutor(Executor):
         self._thread.start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submits a call, which the polling thread sends to the cluster."""
+        """Submits a call, which the polling thread sends to the cluster; its result is dropped."""
         future: Future[Any] = Future()
         with self._lock:
             if self._lost is None:
