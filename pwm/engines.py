@@ -96,7 +96,7 @@ def require_numba() -> None:
 
 
 def _checked_device(name: str) -> torch.device:
-    """Returns the PyTorch device `name`, after a test that it can hold a tensor.
+    """Returns the PyTorch device `name`, after checking that it can hold a tensor.
 
     Raises:
         InputError: the device is none of cpu, cuda and mps, or this machine does not have it.

@@ -60,7 +60,8 @@ class PWMEnv(gymnasium.Env[NDArray[np.float32], int]):
     """Gymnasium environment of the parametric working memory task.
 
     In each trial the agent sees two of S stimuli, with a delay between them. It should hold until
-    the second stimulus, and then report which was larger (`Action`). A correct report is rewarded.
+    the second stimulus (action 0), and then report which was larger, the first (1, left) or the
+    second (2, right). A correct report is rewarded.
 
     Observations have shape [S]: one-hot while a stimulus is shown, zeros in delays and blank
     trials. `reset(seed=...)` starts the first episode of that seed; each later `reset()` starts the

@@ -100,7 +100,7 @@ class Arguments:
         return options
 
     def pool(self) -> tuple[Pool, int | None]:
-        """Returns a function that makes an executor, and the most tasks for it (None: no limit)."""
+        """Returns a function that makes an executor, and the most tasks to give it (None: any)."""
         if self.executor == "process":
             return (lambda tasks: processes(min(self.at_a_time, tasks))), None
         require_slurm()

@@ -82,7 +82,7 @@ def _cells_right(name: str, cells: Sequence[Cell]) -> Statement:
 
 
 def _light_times_right(name: str, evidence: Evidence, groups: Sequence[str]) -> Statement:
-    """Statement on light critics: the fraction with a median time within `NEAR` of the law's."""
+    """Statement on light critics: the fraction whose median time the law predicts within `NEAR`."""
     conditions = [f"{group}-{steps}" for group, steps in WEIGHTS if group in groups]
     experiments = [f"fifth-{condition}-light" for condition in conditions]
     right = []

@@ -1,10 +1,10 @@
 """Fourth set of predictions: the slowdown of each cell, and the verdict on each statement.
 
 A cell is the runs of one critic weight in one condition and variant. The condition is a setting of
-task, network and learning rate. The variant is the critic's start and returns: from zero ("raw"),
-from the mean return ("mean"), from above it ("start 7.5", "start 9"), from zero with centred
-returns ("centred") or, with a leak, from zero ("attached") or from the leak's fixed point
-("fixed-point").
+task, network and learning rate. The variant says where the critic starts: at zero ("raw"), at the
+mean return ("mean"), above it ("start 7.5", "start 9"), at zero with centred returns ("centred")
+or, with a leak, at zero ("attached") or at the leak's fixed point ("fixed-point").
+
 A slowdown S is a cell's median time to learn over that with a light detached critic that starts at
 the mean return.
 

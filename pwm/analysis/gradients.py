@@ -27,7 +27,10 @@ def before_learning(runs: Outcomes, curve: NDArray[np.floating]) -> NDArray[np.f
 
 
 def policy_share(runs: Outcomes) -> NDArray[np.float64]:
-    """Squared norm of the policy's part over that of the trunk's gradient: [S, K]; may exceed 1."""
+    """Squared norm of the policy's part over that of the trunk's gradient: [S, K].
+
+    It exceeds 1 where the parts oppose each other, and is nan where there is no gradient.
+    """
     with np.errstate(invalid="ignore"):  # nan: saturated units pass no gradient to the trunk
         return np.asarray(runs.curve("policy_norm") ** 2 / runs.curve("total_norm") ** 2)
 

@@ -228,6 +228,6 @@ def _records(arrays: Mapping[str, NDArray[Any]]) -> Iterator[Record]:
 
 
 def plan_of(experiment: Experiment) -> str:
-    """Hash of all that determines the runs' histories, of their order and division into shards."""
+    """Hash of the keys of the experiment's shards, in order: it identifies the runs and engine."""
     keys = "".join(shard.key for shard in plan(experiment))
     return hashlib.sha256(keys.encode()).hexdigest()[:16]

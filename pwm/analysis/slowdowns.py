@@ -76,11 +76,11 @@ class Cell:
         return self.finished or self.predicted[LAW] < self.bounds[0]
 
     def errors(self, account: str = LAW) -> NDArray[np.float64]:
-        """Logarithm of the slowdown divided by an account's prediction: [1 + resamples].
+        """Logarithm of the slowdown over an account's prediction of it: [1 + resamples].
 
         An unknown slowdown exceeds its bound (`bounds`). Its error is the smallest possible: that
-        of the bound, or 0 if the prediction exceeds the bound too, as stated in advance. The error
-        is nan where fewer than half of the light critic's seeds ever learned.
+        of the bound, or 0 if the prediction exceeds the bound too. The error is nan where fewer
+        than half of the light critic's seeds ever learned.
         """
         predicted = self.predicted[account]
         smallest = np.maximum(np.log(self.bounds / predicted), 0.0)

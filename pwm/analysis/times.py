@@ -1,4 +1,4 @@
-"""Median times to learn, and a factor on the leak's noise that is fitted to them."""
+"""Median times to learn, and the factor that fits the leak's noise weight to them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 In a compiled call, `vmap` runs over replicas, `scan` over episodes. Nothing is logged, and results
 depend on the machine. The LSTM is reset at each trial, so its outputs depend only on the trial's
-state: its step and the stimuli shown so far. They are computed once per episode for every state (by
-the fused engine: for each that occurs), as the rows of a table, and looked up for each step.
+state: its step and the stimuli shown so far. They are computed once per episode for every state,
+as the rows of a table, and looked up for each step. The fused engine leaves out states that do not
+occur.
 
 JAX is an optional dependency: `pip install 'pwm[peers]'`.
 

@@ -104,7 +104,7 @@ def limit_claims(evidence: Evidence) -> Iterator[Claim]:
 def _learning_claims(
     name: str, says: str, runs: Outcomes, success: Band, time: Band, experiment: str
 ) -> Iterator[Claim]:
-    """Yields claims about the success and the median time to learn of runs of one setting, [S]."""
+    """Yields claims about runs of one setting, [S]: their success and median time to learn."""
     yield Claim(
         name=name,
         says=f"{says}: fraction that learns",

@@ -46,7 +46,7 @@ def quoted() -> dict[str, Number]:
 
 
 def _task() -> dict[str, Number]:
-    """Numbers of the task: episode lengths, reward levels, and the criterion for having learned.
+    """Numbers of the task, with its reward levels, and the criterion for having learned.
 
     A reward level is the fraction of trials in which a reference policy is rewarded.
     """

@@ -43,7 +43,7 @@ MOST_VALUES = 5  # of an axis with more values, only the first and the last are 
 
 
 def grids() -> dict[str, Number]:
-    """Returns counts of runs (`compute.*`) and descriptions (`experiment.*`), by name."""
+    """Returns counts of runs and experiments (`compute.*`) and descriptions (`experiment.*`)."""
     return _counts() | _descriptions()
 
 
@@ -125,7 +125,11 @@ def _fixed(field: str, value: Any) -> str:
 
 
 def _axis(field: str, values: Sequence[Any]) -> str:
-    """Describes an axis by name and values; many by count, first and last, seeds by count alone."""
+    """Describes an axis by name and values, such as "critic weight 1, 5, 20" or "24 seeds".
+
+    Of more than `MOST_VALUES` values, it gives the number, the first and the last; of seeds, only
+    the number.
+    """
     name = WORDS.get(field, field.replace("_", " "))
     if field == "seed":
         return f"{len(values)} {name}"

@@ -42,13 +42,13 @@ INTO_NORMAL, INTO_NORMAL_EXPONENT = np.float32(2**25), np.float32(25)
 
 @compiled
 def larger(one: Lanes, other: Lanes) -> Lanes:
-    """Lane-wise maximum: `other` where it is larger, else `one`, as where either is NaN."""
+    """Lane-wise maximum: `other` where it is larger, else `one`, so also where either is NaN."""
     return choose(other > one, other, one)
 
 
 @compiled
 def smaller(one: Lanes, other: Lanes) -> Lanes:
-    """Lane-wise minimum: `other` where it is smaller, else `one`, as where either is NaN."""
+    """Lane-wise minimum: `other` where it is smaller, else `one`, so also where either is NaN."""
     return choose(other < one, other, one)
 
 

@@ -81,7 +81,7 @@ def _product(load: Any, broadcast: Any, width: int, *, adds: bool) -> Any:
 
     @compiled
     def initial_sums(row: Floats, column: int) -> Lanes:
-        """Vector to which the products for these elements of a row of `out` are added."""
+        """Initial sums for lanes of a row of `out` from a column on: its numbers if `adds`, else 0."""
         return load(row, column) if adds else broadcast(ZERO)
 
     @compiled_apart

@@ -148,7 +148,7 @@ def _broadcast(builder: Any, number: Any, lanes: LanesType) -> Any:
 
 @intrinsic
 def broadcast(_context: Any, number: Any) -> Any:
-    """A vector with a single-precision number in each of its `LANES` lanes."""
+    """A vector with the same single-precision number in each of its `LANES` lanes."""
     build = _code(lambda builder, numbers: _broadcast(builder, numbers[0], lanes_type))
     return lanes_type(number), build
 

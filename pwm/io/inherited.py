@@ -25,7 +25,7 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def open_streams() -> None:
-    """Lets standard output and error lead nowhere if closed, and escape what they cannot encode."""
+    """Opens `os.devnull` for closed standard streams; escapes what the streams cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by the shell's `>&-`

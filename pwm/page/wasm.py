@@ -2,8 +2,8 @@
 
 Numba compiles the same Python source as for this machine, but leaves its LLVM code unoptimised, and
 so independent of the machine. LLVM then optimises it for WebAssembly, with 128-bit vectors, and
-`wasm-ld` links it. All operations are IEEE 754's, in a fixed order, so results are bit-identical to
-native code's. The module describes itself in a JSON section named `pwm` (`pwm.page.about`).
+`wasm-ld` links it. Operations follow IEEE 754, in a fixed order, so results are bit-identical to
+those of native code. A JSON section of engine.wasm, `pwm`, describes it (`pwm.page.about`).
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _optimise(module: Any, machine: Any, exported: set[str]) -> None:
 
 
 def _link(code: bytes, exported: list[str]) -> bytes:
-    """Links an object file into a WebAssembly module; exports functions and its heap's start."""
+    """Links object code into a WebAssembly module that exports functions and `__heap_base`."""
     with TemporaryDirectory() as folder:
         source, linked = Path(folder) / "engine.o", Path(folder) / "engine.wasm"
         source.write_bytes(code)

@@ -96,9 +96,10 @@ class Experiment:
         )
 
     def sized(self, size: Size) -> Experiment:
-        """The experiment, in full ("paper") or with `SMOKE_EPISODES` and `SMOKE_SEEDS` ("smoke").
+        """The experiment, in full ("paper"), or with few episodes and seeds ("smoke").
 
-        An axis `num_episodes` keeps its values, so its runs are as long as at full budget.
+        These are `SMOKE_EPISODES` at most, in whole updates, and `SMOKE_SEEDS`. An axis
+        `num_episodes` keeps its values: its runs are as long as at full budget.
         """
         if size == "paper":
             return self

@@ -77,8 +77,8 @@ def save_configs(folder: Path, configs: Sequence[TrainConfig]) -> None:
 def save(folder: Path, trainer: Trainer, provenance: Mapping[str, object]) -> None:
     """Replaces the provenance, state and history files, in this order.
 
-    If the process is killed in between, a state has a provenance, without which it could not be
-    loaded, and is at least as recent as the history.
+    If the process is killed in between, the state still has a provenance, without which it could
+    not be loaded, and is at least as recent as the history.
     """
     write_json(folder / PROVENANCE, provenance)
     write_arrays(folder / STATE_FILE, trainer.state(), compressed=False)

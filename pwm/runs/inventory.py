@@ -1,4 +1,4 @@
-"""Lists stored shards (groups of runs), finds damaged files, explains why a shard is missing."""
+"""Lists stored shards (groups of runs), finds damaged files and explains why a shard is missing."""
 
 from __future__ import annotations
 
