@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _to_all(source: str, weight: float, steps: int) -> Iterator[str]:
-    """Yields a line per library: its weight for updates of `steps` steps, and its usual weight."""
+    """Yields a line per library: the weight, converted for `steps` steps, and its usual weight."""
     for name, convention in CONVENTIONS.items():
         converted = convert_weight(weight, steps, source=source, to=name)
         yield f"{name:<26}{converted:<10.3g}{_default(convention)}"
@@ -151,7 +151,7 @@ def _caveats(convention: Convention, error_weight: float) -> Iterator[str]:
         yield ERRORS[convention.error]
     if convention.attached:
         yield "the baseline is attached: the policy loss trains the critic too."
-        if "advantages" not in convention.normalises:  # else it sums to 0 over steps
+        if "advantages" not in convention.normalises:  # else the leak sums to 0
             limit = ", for errors up to 1" if convention.error == "huber" else ""
             yield (
                 "this leak acts as an entropy bonus in the critic's target would, of temperature "

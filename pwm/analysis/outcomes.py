@@ -161,7 +161,7 @@ class Outcomes:
         return selected
 
     def _along_axis(self, name: str, wanted: Sequence[Any], *, keep_axis: bool) -> Outcomes:
-        """Selects the wanted values on an axis; without `keep_axis`, drops the axis, of one value."""
+        """Selects the wanted values on an axis; without `keep_axis`, drops it (of one value)."""
         values, axis = self.axes[name], list(self.axes).index(name)
         _require_all(name, wanted, values)
         axes = {**self.axes, name: wanted}

@@ -10,7 +10,7 @@ replicas of a population.
 
 Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
 episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
-give the losses (`episode_losses`); `play_episode` does all of this. The others are for reference:
+give the losses (`episode_losses`); `play_episode` does all but draw. The others are for reference:
 parameters and loss_config, which say how parameters are stored and what each option of the losses
 does; config, history, streams, errors. Two things may look needless: zeros that pad parameters, and
 returns in blocks of steps. They keep a replica's bits the same, alone and in a population.

@@ -108,7 +108,7 @@ class Agent:
         ), state
 
     def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-        """Takes an LSTM step, from input (R', N, 4 U) to gate units without its recurrent part."""
+        """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U)."""
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)

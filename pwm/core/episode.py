@@ -22,7 +22,7 @@ class Scales(NamedTuple):
 
     G are returns in units of reward. An output v of the value head stands for the value
     centre + spread * v in these units. By default, the centre is 0 and the others are 1: A = G - v.
-    Other values of `LossConfig.returns` and `LossConfig.balance` set them anew after each update
+    Some values of `LossConfig.returns` and `LossConfig.balance` set them anew after each update
     (`pwm.training.balance.episode_scales`).
     """
 
@@ -55,7 +55,7 @@ def play_episode(
     Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
     episode = rollout.play(parameters, draws)
-    # v, [R, T], with both kinds of gradients
+    # v, [R, T], twice: gradients of the second reach only the value head
     raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
     centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"

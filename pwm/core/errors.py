@@ -41,7 +41,7 @@ def require_choice(name: str, value: str, choices: Iterable[str]) -> None:
 
 
 def is_number(value: Any, least: float = -LARGEST, most: float = LARGEST) -> bool:
-    """Whether a value is a real number, also NumPy's but no bool, from `least` to `most`."""
+    """Whether a value is a real number (also NumPy's, but not a bool) from `least` to `most`."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     return is_real and bool(least <= value <= most)
 

@@ -56,7 +56,8 @@ def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
 
     Without timeouts and rewards for holding, agents learn this policy first, so the start
-    "fixed-point" (`TrainConfig.critic_start`) is its fixed point. Before the last step, it picks
-    all actions with equal probability. H is the mean over the trial's steps, at least one.
+    "fixed-point" (`TrainConfig.critic_start`) is the critic's fixed point under it. Before the last
+    step, it picks all actions with equal probability. H is the mean over the trial's steps, at
+    least one.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

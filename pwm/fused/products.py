@@ -81,7 +81,7 @@ def _product(load: Any, broadcast: Any, width: int, *, adds: bool) -> Any:
 
     @compiled
     def initial_sums(row: Floats, column: int) -> Lanes:
-        """Initial sums for lanes of a row of `out` from a column on: its numbers if `adds`, else 0."""
+        """Sums to start from, for lanes of a row of `out`: its numbers if `adds`, else zeros."""
         return load(row, column) if adds else broadcast(ZERO)
 
     @compiled_apart

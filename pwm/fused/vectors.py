@@ -286,7 +286,7 @@ def _make_operator(
     on_floats: Callable[..., Any] | None = None,
     on_integers: Callable[..., Any] | None = None,
 ) -> None:
-    """Lets compiled code apply an operator to two vectors, or one and a scalar like its elements.
+    """Lets compiled code apply an operator to two vectors, or to one and a scalar of its type.
 
     `on_floats` and `on_integers` take LLVM's builder and two vectors, of floats or of integers, and
     build the result; None if the operator is not defined for them.

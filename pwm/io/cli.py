@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -85,14 +86,11 @@ def parse(
 
 def _require_no_empty_value(typed: Sequence[str]) -> None:
     """Refuses an empty word or value, as of an unset shell variable: as a path, it would be "."."""
-    flag = "ARGUMENT"
-    for word in typed:
-        name, equals, value = word.partition("=")
-        is_flag = word.startswith("--")
-        if is_flag:
-            flag = name.removeprefix("--")
-        if not word or (is_flag and equals and not value):
-            raise InputError(flag, "''", "a value that is not empty")
+    for before, word in pairwise(["", *typed]):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            flag = word.removesuffix("=") or before
+            name = flag.removeprefix("--") if flag.startswith("--") else "ARGUMENT"
+            raise InputError(name, "''", "a value that is not empty")
 
 
 def fail(message: str) -> NoReturn:

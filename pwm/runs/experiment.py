@@ -17,7 +17,7 @@ from pwm.runs.fields import replaced
 Size = Literal["paper", "smoke"]
 INNER_AXES = ("critic_weight", "learning_rate", "seed")
 """Fields in which runs of a population may differ; any of these runs can be trained together."""
-SMOKE_EPISODES = 200  # at most; rounded up to whole updates
+SMOKE_EPISODES = 200  # or all of a run's, if fewer; rounded up to whole updates
 SMOKE_SEEDS = 3
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from numbers import Real
 from typing import Any
 
 from pwm.core.errors import InputError
@@ -27,7 +28,7 @@ def identity(config: Any) -> dict[str, Any]:
 
     A field that was added after the `ORIGINAL` ones is left out while it has its default, so shards
     published before it existed keep their keys. In a field annotated `float` or `float | ...`, an
-    integer becomes a float, so 2 and 2.0 give the same identity.
+    integer or a number of NumPy becomes a float, so 2 and 2.0 give the same identity.
     """
     content: dict[str, Any] = {}
     for item in fields(config):
@@ -36,7 +37,7 @@ def identity(config: Any) -> dict[str, Any]:
             value = identity(value)
         elif item.name not in ORIGINAL and value == item.default:
             continue
-        elif isinstance(value, int) and str(item.type).startswith("float"):  # `type` is source text
+        elif isinstance(value, Real) and str(item.type).startswith("float"):  # its source text
             value = float(value)
         content[item.name] = value
     return content

@@ -44,7 +44,7 @@ def _place(path: Path, error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    """An error's type and message, on one line."""
+    """An error's message, on one line, after its type unless it is an `InputError`."""
     if isinstance(error, InputError):  # its own text names a flag, which nobody typed
         return f"{error.name} {error.value}: expected {error.accepted}"
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())

@@ -128,7 +128,7 @@ class Processes(ProcessPoolExecutor):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Processes]:
-    """Makes a pool of processes that stop at a checkpoint if the block raises or this one dies."""
+    """Makes a pool of processes; they stop at checkpoints if the block raises or this one ends."""
     context = multiprocessing.get_context("spawn")
     # When this process ends, even if killed, the operating system closes its end of the pipe.
     lifeline, own_end = context.Pipe(duplex=False)

@@ -146,7 +146,7 @@ def _member(values: Mapping[str, Any]) -> Member:
 
 
 def planned(experiments: Iterable[Experiment]) -> list[Shard]:
-    """The shards of some experiments, in order; a shared one appears once, with the last's name."""
+    """The shards of experiments, in order; a shared one appears once, as the last experiment's."""
     by_key = {shard.key: shard for experiment in experiments for shard in plan(experiment)}
     return list(by_key.values())
 

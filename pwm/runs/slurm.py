@@ -138,7 +138,7 @@ class SlurmExecutor(Executor):
             time.sleep(POLL_EVERY)
 
     def _send(self) -> None:
-        """Sends the calls submitted since the last poll together; if refused, all futures fail."""
+        """Sends calls submitted since the last poll together; if refused, their futures fail."""
         with self._lock:
             calls, self._unsent = self._unsent, {}
         if not calls:

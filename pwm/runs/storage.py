@@ -1,8 +1,8 @@
 """Stores histories of shards in files named by a hash of their runs, engine and `SEMANTICS`.
 
 A shard is a group of runs that are trained together (`pwm.runs.shards`). If stored, it has two
-files: `KEY.npz`, its history and content, and `KEY.json`, its provenance. If begun, it has
-`KEY.lock` (`pwm.runs.locks`) and, from the first checkpoint on, a recent one, `KEY.unfinished.npz`.
+files: `KEY.npz`, its history and content, and `KEY.json`, its provenance. If begun but not stored,
+it has `KEY.lock` (`pwm.runs.locks`) and, after a while, its last checkpoint, `KEY.unfinished.npz`.
 """
 
 from __future__ import annotations

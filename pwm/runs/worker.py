@@ -56,7 +56,7 @@ def train_shards(shards: Sequence[Shard], sweep: Sweep) -> None:
 
 
 def _train(shard: Shard, sweep: Sweep) -> None:
-    """Trains a locked shard on from any checkpoint; stores it or, if stopped, a checkpoint."""
+    """Trains a locked shard, from its checkpoint if any; stores it or, if stopped, a checkpoint."""
     started = saved = time.monotonic()
     trainer = make_trainer(shard.runs, shard.engine)
     sessions: list[Session] = []

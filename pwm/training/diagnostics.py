@@ -56,7 +56,7 @@ def trial_states(config: TaskConfig) -> NDArray[np.int64]:
 
 
 class GradientProbe:
-    """Accumulates episodes; computes diagnostics of their trunk's gradients, returns and values.
+    """Accumulates episodes; computes diagnostics of gradients in the trunk, returns and values.
 
     policy_norm, critic_norm, leak_norm, total_norm: root mean square, over episodes, of the
         Euclidean norm of each part of the gradient, and of the sum of the three. The critic's part

@@ -8,7 +8,7 @@ head's output is v, the value in reward is m + s v.
 The statistics are exponential moving averages over Monte Carlo returns, even if the critic learns
 λ-returns. Their rate at the n-th episode is max(1/n, `LossConfig.tracking_rate`): the first
 episode counts in full, and episodes older than about 1/rate are forgotten. The default rate of 0.1
-was chosen from exploratory runs; a rate of 1 does as well or better (experiment `tracking`).
+was chosen from exploratory runs; a rate of 1 does about as well (experiment `tracking`).
 Slower averages lag behind the return, and the critic must make up the difference.
 
 The statistics are updated only after an episode's losses have been computed, and used from the

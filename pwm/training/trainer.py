@@ -46,8 +46,8 @@ class Engine(Protocol):
     ) -> tuple[NDArray[np.float32], Trajectory]:
         """Plays one episode; returns its total loss's gradient, [R, P], and its trajectory.
 
-        The total loss is under `config`, the runs' losses or the same with further gradients cut,
-        and `critic_weights`, [R]. Nothing is trained.
+        The total loss has the settings `config`, which are the runs' own or the same with further
+        gradients cut, and the weights `critic_weights`, [R]. Nothing is trained.
         """
 
     def state(self) -> dict[str, NDArray[Any]]:

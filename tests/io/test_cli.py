@@ -76,7 +76,7 @@ REFUSALS = [
     (["me", "--results"], "--results (none): expected a value"),
     (["me", "--results", ""], "--results '': expected a value that is not empty"),
     (["me", "--results="], "--results '': expected a value that is not empty"),
-    (["me", "--critic-weight", "1", "--seeds", "1", ""], "--seeds '': expected a value that is"),
+    (["me", "--seeds", "1", ""], "ARGUMENT '': expected a value that is not empty"),
     ([""], "ARGUMENT '': expected a value that is not empty"),
     (["me", "--workers", "x" * 90], f"--workers {'x' * 90}: expected an integer"),
     (["me", "--critic_weight=x"], "--critic-weight x: expected a number"),

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from pwm.core.errors import InputError
 from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat, identity, replaced, restored
 from pwm.runs.shards import Shard, plan
 from tests.support.training import settings_of_runs
@@ -117,6 +119,13 @@ def test_integers_and_floats_are_the_same_in_an_identity() -> None:
     integers = replaced(TrainConfig(), {"critic_weight": 2, "hold_reward": 1, "discount": 0})
     floats = replaced(TrainConfig(), {"critic_weight": 2.0, "hold_reward": 1.0, "discount": 0.0})
     assert json.dumps(identity(integers)) == json.dumps(identity(floats))
+    numpys: dict[str, Any] = {
+        "critic_weight": np.float32(2), "hold_reward": np.int64(1), "discount": np.float64(0)
+    }  # fmt: skip
+    assert json.dumps(identity(replaced(TrainConfig(), numpys))) == json.dumps(identity(floats))
+    start: Any = np.int64(1)
+    experiment = Experiment(name="mine", axes={"critic_start": (start,), "seed": (0,)})
+    assert [shard.key for shard in plan(experiment)]  # made from JSON
     assert json.dumps(identity(extended(integers, clip=2))) == (
         json.dumps(identity(extended(floats, clip=2.0)))
     )
