@@ -103,7 +103,7 @@ def time_if_bias_is_noise(run: TrainConfig) -> float:
     """Episodes to learn without a climb, if all the bias that the leak gives values were noise."""
     targets = _targets(run)
     whole_returns = _targets(replaced(run, {"discount": 1.0, "trace_decay": 1.0}))
-    deviation = whole_returns.unbiased.noise  # of advantages, until the end of the run's horizon
+    deviation = whole_returns.unbiased.noise  # of undiscounted returns, cut at the run's horizon
     bias = (targets.mean_value - targets.unbiased.mean_value) / deviation
     return _time(Causes(noise=1.0, bias=bias, share=0.0, gain=1.0), run)
 
@@ -159,7 +159,7 @@ def normalised_bias(run: TrainConfig) -> float:
     (`start_entropy`): H is log 2 at the last step of a trial and log 3 at all others. Let W be the
     variance of an episode's advantages without the bias, in reward², and D² the variance of α H
     over the steps of a trial. Normalised, α H is divided by the standard deviation of the
-    advantages with the bias, uncorrelated with it: b² = D² / (W + b²).
+    advantages with the bias; the two are uncorrelated, so b² = D² / (W + b²).
     """
     length = run.task.trial_length
     variance = _episode_variance(setting_of(run, start=0.0))  # W

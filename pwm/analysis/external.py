@@ -120,7 +120,7 @@ def read_outcomes(path: Path, kind: type[Outcome], versions: str | None = None) 
         first, *lines = path.read_text("utf-8").splitlines()
     except (OSError, ValueError):  # no file, no line, or not text
         raise FileError(path, "a file with a line of versions, then CSV") from None
-    require_file(versions in (None, first), path, f"a file that begins: {versions}")
+    require_file(versions in (None, first), path, f"a file with the first line: {versions}")
     result_types: dict[str, Any] = get_type_hints(kind)
     run_class: Any = result_types.pop("run")
     run_types = get_type_hints(run_class)

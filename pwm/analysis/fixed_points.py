@@ -101,8 +101,8 @@ def huber_bias(run: TrainConfig, entropy: float, success: float) -> float:
     sum over steps.
 
     The critic does not know which trial it is in, and H counts as equal at all steps, so it has one
-    value for all. Without a leak, the fixed point is Huber's estimate of the returns' location: the
-    mean if they are symmetric (as at success 1); otherwise, in general, a bias remains even then.
+    value for all steps. Without a leak, the fixed point is Huber's estimate of the returns'
+    location: the mean if they are symmetric (as at success 1); otherwise, a bias usually remains.
 
     Args:
         run: configuration, from which the task and the critic weight are read.

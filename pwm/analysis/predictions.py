@@ -38,7 +38,7 @@ class Law(NamedTuple):
 def fitted_law() -> Law:
     """The constants as the third set of predictions stated them, before its runs.
 
-    There, the law was sqrt(1 + b²) (1 + c²)^¼, for bias b and critic c: the same if one is 0.
+    There, the law was sqrt(1 + b²) (1 + c²)^¼, for bias b and critic c: `slowdown` if one is 0.
     """
     third = predictions()["third"]
     return Law(third["noise_constant"], third["share_weight"])

@@ -14,7 +14,7 @@ RIVALS = ("weight", "weight per step", "share", "saturation")
 
 
 def rival_slowdowns(setting: Setting) -> dict[str, float]:
-    """Slowdown by a detached critic, over a light one that starts at the mean return, by rival.
+    """Predicted slowdown of a detached critic over a light one from the mean return, by rival.
 
     In the first three, the critic's gradient in the trunk, which the policy shares, slows learning.
     Relative to the policy's, this gradient is proportional to the weight, to the weight per step,

@@ -6,7 +6,7 @@ every trial, so the critic knows the step within the trial, but not which trial 
 across trials thus biases it even without a leak: the values in a target ignore the trial.
 
 The leak is the policy loss's gradient with respect to the values. Without `leaking_targets`, it
-raises the values and, with bootstrapping, the targets, so the advantages G - v are biased less.
+raises the values and, with bootstrapping, the targets, so advantages are biased less than values.
 """
 
 from __future__ import annotations

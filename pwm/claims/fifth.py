@@ -159,7 +159,7 @@ def reward_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def error_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about each account's error on the cells it predicts, and the law's hits."""
+    """Yields claims about each account's error on its cells, and the fraction near the law's."""
     cells = fifth_cells(evidence)
     middle = by_middle(cells)  # times to the middle, not the end, of the window of 500 episodes
     accounts = [(slug(account), account, cells) for account in ERRORS]

@@ -40,7 +40,7 @@ def fifth_numbers() -> dict[str, Number]:
 
 
 def _settings() -> dict[str, Number]:
-    """Size and settings of the set, and the slowdown by the leak in large batches."""
+    """Size and settings of the set, and the predicted slowdown by the leak in large batches."""
     fifth = predictions()["fifth"]
     later = EXPERIMENTS["later-attached"]  # the set's runs in the notes' later setting
     return {

@@ -18,7 +18,7 @@ from pwm.analysis.statements import Statement
 from pwm.claims.claim import Number, number
 
 VF_COEFS: Mapping[str, float] = {"light": 0.005, "default": 0.5, "heavy": 50.0}
-"""The quoted ones of every agent's critic weights, by name."""
+"""Quoted critic weights of every agent, by name."""
 AGENTS: Mapping[str, AgentSetting] = {
     "a2c-shared": AgentSetting("A2C", "shared", "raw", 0.5),
     "a2c-centred": AgentSetting("A2C", "shared", "centred", 0.5),
@@ -32,7 +32,7 @@ LOOPS: Mapping[Loop, tuple[float, float, float]] = {
     "reinforce": (0.02, 0.2, 2.0),
     "a3c": (0.1, 1.0, 10.0),
 }
-"""The quoted ones of each loop's weights, in its own units and in the order of `VF_COEFS`."""
+"""Quoted weights of each loop, in its own units and in the order of `VF_COEFS`."""
 BASELINES: tuple[Baseline, ...] = ("attached", "detached")
 
 

@@ -78,8 +78,8 @@ def _descriptions() -> dict[str, Number]:
     """One-line descriptions of experiments and of families of experiments, for the paper.
 
     A family is all experiments of one condition or group of conditions, such as `rules-length-*`.
-    They differ in their methods or variants. Described is one that sets no other field than the
-    hidden ones, except for the fourth set's baseline: few of its conditions have both.
+    They differ in their methods or variants. The one described sets, beyond its condition, only
+    hidden fields and, in the fourth set, the baseline: few of its conditions have both baselines.
     """
     prefixes = ("rules-", "fourth-", "fifth-")  # of experiments in families
     texts = {"fourth-above": _described(EXPERIMENTS["fourth-above"])}  # in no family

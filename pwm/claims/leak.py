@@ -45,7 +45,7 @@ LIGHT_LEARN: Mapping[str, Band] = {"0.005": (0.2, 1.0), "0.001": (0.85, 1.0)}
 def floor_claims(evidence: Evidence) -> Iterator[Claim]:
     """Yields claims about the value loss of runs that solve the task, relative to its floor.
 
-    They are attached. But once a policy no longer explores, the leak gives the critic no bias.
+    They are attached, but hardly explore any more: the leak's bias adds little to the value loss.
     """
     for name in ("eplen15", "eplen60"):
         runs = evidence.of(name)
@@ -84,7 +84,7 @@ def bias_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _bias_ratios(attached: Outcomes) -> NDArray[np.float64]:
-    """Mean bias over that predicted from the mean entropy, by length and weight from 1: [cells].
+    """Mean bias over that predicted from mean entropy, by length and weight, from 1 up: [cells].
 
     Lighter critics may not have reached their fixed point by the end. Cells in which the policy no
     longer explores are left out, too: without entropy, there is no bias.

@@ -36,7 +36,7 @@ from pwm.io.files import folder_errors, make_folder, write_atomically
 from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
 
-# First lines of the two files, with `SMOKE` after smoke runs; files with another one are refused.
+# First lines of the two files, of smoke runs with `SMOKE` at the end; others are refused.
 AGENT_VERSIONS = "# " + ", ".join(
     f"{name} {version(name)}" for name in ("stable_baselines3", "sb3_contrib", "gymnasium")
 )

@@ -39,7 +39,8 @@ def ancestors(tensors: Iterable[Tensor], stop: Iterable[Tensor] = ()) -> set[Out
 def between(start: Tensor, ends: Collection[Tensor]) -> set[Node]:
     """Operations on the paths from `start` back to `ends`, tensors that require a gradient.
 
-    The operation that computed `start` is included; those whose results there are ends are not.
+    The operation that computed `start` is included; one that computed an end is not, unless another
+    of its results is on such a path, too.
     `check_leak` looks among them for custom functions, which may hide a dependence.
     """
     end_outputs = {output(tensor) for tensor in ends}

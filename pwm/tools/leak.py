@@ -59,7 +59,7 @@ def check_leak(
         parameters: for names in the report: the agent's parameters, with or without names; its
             module; or modules by name.
         values: the critic's outputs that the losses were computed from (no copies), one tensor or
-            a list. Copies leave the verdict right, but the cost and most of the losses unknown.
+            a list. Copies leave the verdict right, but the cost and most of `Losses` unknown.
         log_probs: log-probabilities of the actions taken, likewise; with copies, it cannot tell.
         weight: factor of `value_loss` in the loss that is minimised; unused if that is None.
         steps: T, steps per episode, if the losses cover several episodes; by default, all steps of

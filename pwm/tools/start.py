@@ -16,7 +16,7 @@ from pwm.tools.errors import require_argument
 from pwm.tools.series import Series, floats
 
 FEWEST = 4  # updates: a standard error over all, and a speed between two in the second half
-NEAR = 0.5  # of the returns' spread; at 0.9, weight 1 takes 1.2 times as long (60 steps)
+NEAR = 0.5  # of returns' spread; at 0.9, learning at weight 1 takes 1.2 times as long (60 steps)
 ADVICE = """\
 If critic and policy share layers, let the critic learn the return minus a running mean m of it:
     advantages = returns - m - values.detach()
@@ -38,7 +38,7 @@ class StartReport:
     spread: float
     """Spread of the returns, their standard deviation, in reward."""
     updates: float
-    """Updates until the values reach the returns at this speed; inf if they do not near them."""
+    """Updates until the values reach the returns at their speed; inf if they do not approach."""
 
     @property
     def far(self) -> bool:

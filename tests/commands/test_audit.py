@@ -230,9 +230,10 @@ def test_claims_that_fail_or_changed_fail_the_audit(
 
     monkeypatch.setattr(audit, "claims", lambda _evidence: [Failing])
     monkeypatch.setattr(audit, "numbers", lambda _claims: {"claim.it": 1, "other": 2})
-    monkeypatch.setattr(audit, "read_numbers", lambda _path: {"claim.it": 1, "other": 3})
-    *_, failing, wrong, last = lines(published, "--runs", "1", status=1)
+    monkeypatch.setattr(audit, "read_numbers", lambda _: {"claim.it": 1, "old": 0, "other": 3})
+    *_, failing, old, wrong, last = lines(published, "--runs", "1", status=1)
     assert failing == "claim.it is outside its band."
+    assert old == "old is not as in paper/numbers.json."
     assert wrong == "other is not as in paper/numbers.json."
     assert last == (
         "0 of 1 claim, computed again from the published outcomes, hold; 1 of 2 numbers are as in "

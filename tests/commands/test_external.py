@@ -169,7 +169,7 @@ def test_outcomes_are_read_as_they_were_written(tmp_path: Path) -> None:
     others = [replace(OUTCOME, run=run, time=700.0) for run in KINDS[1:]]
     path.write_text(as_text([*others, OUTCOME], FIRST_LINE))
     assert set(read_outcomes(path, ExternalOutcome, FIRST_LINE)) == {OUTCOME, *others}
-    with pytest.raises(FileError, match=r"expected a file that begins: # some_library 1\.1"):
+    with pytest.raises(FileError, match=r"with the first line: # some_library 1\.1"):
         read_outcomes(path, ExternalOutcome, "# some_library 1.1")
     with pytest.raises(FileError, match="expected columns loop, baseline"):
         read_outcomes(path, LoopOutcome)
@@ -227,6 +227,8 @@ def test_the_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.Mo
     assert set(trained) == everything - before
     assert len(trained) == len(set(trained))
     assert kept() == everything
+    for name, head in ((AGENT_FILE, command.AGENT_VERSIONS), (LOOP_FILE, command.LOOP_VERSIONS)):
+        assert (tmp_path / name).read_text("utf-8").startswith(head + command.SMOKE + "\n")
     trained.clear()
     main(flags)
     assert trained == []
@@ -266,8 +268,8 @@ def test_smoke_runs_are_never_put_among_the_published_ones(
 ) -> None:
     head = command.AGENT_VERSIONS + command.SMOKE
     (tmp_path / AGENT_FILE).write_text(as_text([OUTCOME], head), "utf-8")
-    accepted = f"{tmp_path / AGENT_FILE}: expected a file that begins: {command.AGENT_VERSIONS}"
-    assert_refused(main, ["--out", str(tmp_path)], capsys, accepted)
+    accepted = f"expected a file with the first line: {command.AGENT_VERSIONS}"
+    assert_refused(main, ["--out", str(tmp_path)], capsys, str(tmp_path / AGENT_FILE), accepted)
     folder = command.Arguments(size="smoke").folder
     assert published(AGENT_FILE).parent not in (folder, *folder.resolve().parents)
     assert command.Arguments().folder == published(AGENT_FILE).parent
