@@ -89,7 +89,7 @@ def leak_constant(cells: list[Cell], *, at_least: bool = False) -> NDArray[np.fl
 
 
 def setting_of(run: TrainConfig, start: float) -> Setting:
-    """A run's `Setting` from `start`, as if with a summed policy loss, whole returns and RMSprop."""
+    """A run's `Setting` from `start`, as if with summed policy loss, whole returns and RMSprop."""
     return Setting(
         steps=run.task.num_steps,
         critic_weight=run.critic_weight,
