@@ -7,6 +7,7 @@ system releases the lock when the process ends, even if it is killed.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,17 +81,24 @@ def is_locked(store: Store, shard: Shard) -> bool:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Locks an existing file while the block lasts; raises `BlockingIOError` if a process holds it.
+    """Locks an existing file while the block lasts.
 
     Unlike `FileLock`, it opens the file for reading only, as the file may be another user's.
+
+    Raises:
+        BlockingIOError: a process holds the lock, or has just put another file in its place.
     """
     with path.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise BlockingIOError
         yield
 
 
 def _remove_unheld(path: Path) -> None:
-    """Removes another user's lock file if no process holds the lock.
+    """Removes a lock file that `FileLock` could not open, as another user's, if nobody holds it.
+
+    The caller then tries to lock again.
 
     Raises:
         BlockingIOError: a running process holds the lock.
@@ -99,7 +107,7 @@ def _remove_unheld(path: Path) -> None:
     try:
         with _locked(path):
             path.unlink()
-    except FileNotFoundError:  # the folder cannot be written: the next attempt to lock reports it
+    except FileNotFoundError:  # it was not the file: the caller's next attempt shows what is wrong
         return
     except PermissionError as error:
         accepted = "a lock file that can be written; delete it unless a sweep is running"

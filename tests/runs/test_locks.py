@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import pytest
+from filelock import FileLock
 
 from pwm.core.errors import InputError
 from pwm.io.files import folder_errors
@@ -267,3 +269,25 @@ def test_a_lock_file_that_cannot_be_read_is_one_line(shared: Store) -> None:
 def test_an_unheld_lock_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
     lock_path(Store(tmp_path)).touch(mode=0o444)
     assert acquired(Store(tmp_path))
+
+
+def test_a_lock_file_that_was_replaced_while_it_was_opened_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    path = lock_path(store)
+    path.write_text("old")
+
+    def refused(_self: FileLock) -> None:
+        raise PermissionError
+
+    def replaces(file: BinaryIO, _operation: int) -> None:
+        assert file.read() == b"old"
+        path.unlink()
+        path.write_text("another process's")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    monkeypatch.setattr(fcntl, "flock", replaces)
+    with lock(store, TWO) as held:
+        assert not held
+    assert path.read_text() == "another process's"
