@@ -88,7 +88,10 @@ class Cell:
         return np.where(np.isfinite(self.slowdowns), errors, smallest)
 
     def right(self, factor: float, account: str = LAW) -> bool:
-        """Whether an account is right within a factor, by its first error; False if that is nan."""
+        """Whether an account is right within a factor, by its first error; False if that is nan.
+
+        A prediction above the bound of an unknown slowdown is right (`errors`).
+        """
         return bool(abs(self.errors(account)[0]) <= np.log(factor))
 
     @property
@@ -147,7 +150,7 @@ def leaving_one_out(cells: Sequence[Cell], one: str, other: str) -> Estimate:
 
 
 def fraction_right(cells: Sequence[Cell], factor: float) -> Estimate:
-    """Fraction of cells whose slowdown the law predicts within a factor (see `Cell.right`)."""
+    """Fraction of cells for which the law is right within a factor (see `Cell.right`)."""
     return Estimate(float(np.mean([cell.right(factor) for cell in cells])))
 
 

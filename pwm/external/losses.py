@@ -67,7 +67,8 @@ def a3c_losses(
 def standardised(numbers: Tensor, played: Tensor) -> Tensor:
     """Shifts and scales numbers, [..., steps], to mean 0 and standard deviation 1.
 
-    Mean and deviation are over the steps played; the result is 0 at all other steps.
+    Mean and deviation are over the steps played, and gradients pass through both; the result is 0
+    at all other steps.
     """
     count = played.sum(-1, keepdim=True)
     centred = (numbers - (numbers * played).sum(-1, keepdim=True) / count) * played

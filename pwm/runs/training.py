@@ -153,7 +153,7 @@ def _origin(engine: EngineName, earlier: SavedRun | None) -> dict[str, Any]:
 
 
 def episodes_per_chunk(runs: Sequence[TrainConfig]) -> int:
-    """Episodes per `Trainer.advance`, between checks for signals: up to a second's worth, or 1."""
+    """Episodes to ask of `Trainer.advance` between checks for signals: up to a second's, or 1."""
     products_per_episode = runs[0].task.episode_length * runs[0].agent.hidden_size ** 2 * len(runs)
     return min(EPISODES_PER_CHUNK, max(1, PRODUCTS_PER_CHUNK // products_per_episode))
 
