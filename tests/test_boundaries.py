@@ -159,7 +159,7 @@ COMPILERS = {
 def test_core_and_fused_know_of_no_file_plot_or_command_line(module: str) -> None:
     assert libraries(module) - COMPILERS.get(module, set()) <= {
         *("__future__", "collections", "contextlib", "dataclasses", "enum", "functools"),
-        *("math", "types", "typing"),
+        *("math", "numbers", "types", "typing"),
         *("numpy", "torch", "pwm"),
     }
     called = {

@@ -6,16 +6,23 @@ raises its values. This *leak* may be a mistake, but it is the notes' setting, a
 
 A *run* trains one replica of the agent, as its configuration says. Runs that differ only in seed,
 learning rate and critic weight (the weight of the value loss) can be trained together, as the R
-replicas of a population.
+replicas of a population. The gradient of one episode of two replicas, with random draws for it:
 
-Read task, agent, rollout, returns, losses, episode, leak: random draws (`DrawSource`) give an
-episode (`Rollout.play`), its rewards give returns, returns and values give advantages, and these
-give the losses (`episode_losses`); `play_episode` does all but draw. The others are for reference:
-parameters and loss_config, which say how parameters are stored and what each option of the losses
-does; config, history, streams, errors. Two things may look needless: zeros that pad parameters, and
-returns in blocks of steps. They keep a replica's bits the same, alone and in a population.
+    config, seeds, one = TrainConfig(), [0, 1], torch.ones(2)
+    agent = Agent(config.agent, config.task.num_stimuli)
+    parameters = agent.layout.initial_parameters(seeds).requires_grad_()
+    draws = Draws(*(part[0] for part in DrawSource(config.task, seeds).next(1)))
+    played = play_episode(Rollout(config.task, agent), parameters, draws, config.loss,
+                          config.critic_weight * one, Scales(0 * one, one, one, one))
+    played.losses.total.sum().backward()  # each replica's loss depends on its parameters only
 
-`pwm.training` steps against the gradient of the losses. This code is the definition, in PyTorch.
-The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the
-published runs. `--engine torch` trains with this code; CONTRIBUTING says what to change in both.
+Read task, agent (with `Weights`, in parameters), rollout, returns, loss_config, losses, episode,
+leak; config, history, streams and errors are to look things up in. By default, the LSTM is reset at
+each trial, but returns run to the end of the episode: the critic, which cannot know how many trials
+are left, learns a mean over them. Many options serve single studies; the defaults leave them out.
+
+`pwm.training` steps against the gradient. This code is the definition, in PyTorch; zeros that pad
+parameters and returns keep a replica's bits the same, alone and in a population. The default
+engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the published
+runs. `--engine torch` trains with this code; CONTRIBUTING says what to change in both.
 """

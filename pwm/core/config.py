@@ -88,7 +88,7 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """Copy with constant critic weight, learning rate and seed: equal within a population."""
+        """Copy with fixed critic weight, learning rate and seed, the same for a whole population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     @property

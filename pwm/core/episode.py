@@ -74,7 +74,7 @@ def play_episode(
     advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
     if config.leaking_targets:
         # The policy loss's gradient also reaches v_t through the targets of earlier steps s. With
-        # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s), and v_t falls.
+        # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s) ≥ 0.
         advantages = (targets(raw_values) - raw_values) / error_scale
         head_advantages = (targets(head_values) - head_values) / error_scale
     losses = episode_losses(

@@ -53,11 +53,10 @@ def critic_bias(
 
 
 def start_entropy(trial_length: int) -> float:
-    """Entropy H, in nats, of a uniform policy that never picks hold at a trial's last step.
+    """Entropy H, in nats, of the policy that agents learn first: mean over a trial's steps.
 
-    Without timeouts and rewards for holding, agents learn this policy first, so the start
-    "fixed-point" (`TrainConfig.critic_start`) is the critic's fixed point under it. Before the last
-    step, it picks all actions with equal probability. H is the mean over the trial's steps, at
-    least one.
+    It picks all three actions with equal probability before the last step, and left or right with
+    equal probability at it. Agents learn it first without timeouts and rewards for holding, so
+    `TrainConfig.critic_start` can start the critic at its fixed point under this policy.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

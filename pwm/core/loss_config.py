@@ -1,7 +1,8 @@
-"""The settings of the losses. With the defaults, the formulas in `pwm.core.losses` hold.
+"""The settings of the losses.
 
-Most fields change the losses of an episode, there or in `pwm.core.episode`. The tracking rate, the
-limit of the gradient's norm and most rules of balance belong to `pwm.training`.
+Most fields change the losses of an episode, in `pwm.core.losses` or `pwm.core.episode`. Those for
+`pwm.training` do not: `returns`, `balance` and `tracking_rate`, from which it makes the `Scales` of
+an episode, or which change how gradients are combined; and `clip_gradient`.
 """
 
 from __future__ import annotations

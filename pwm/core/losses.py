@@ -13,8 +13,8 @@ Hence, with G constant,
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: as log π ≤ 0, it raises the critic's values, by c T H / (2 w) at their
-fixed point (`pwm.core.leak`). These formulas hold if the fields of `LossConfig` that are not named
-here have their defaults. `pwm.core.episode` computes the advantages.
+fixed point (`pwm.core.leak`). These formulas hold for any discount, `policy_reduction` and entropy
+weight, for `baseline` attached or detached, and with the defaults of all other fields.
 
 A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
 2 w / T if it also halves the squared error.
@@ -54,9 +54,10 @@ def episode_losses(
 ) -> Losses:
     """Computes all losses of one episode.
 
-    `advantages`, `head_advantages` and `errors` hold the same numbers, A, returns minus values,
-    possibly scaled. They differ in what their gradients reach. With `leaking_targets`, those of
-    both advantages also reach the later values in the targets.
+    `advantages`, `head_advantages` and `errors` all hold A, returns minus values, possibly scaled;
+    `pwm.core.episode` computes them. They differ in what their gradients reach. By default,
+    `advantages` is `errors`. With `leaking_targets`, gradients of both advantages also reach the
+    later values in the targets. `head_advantages` serve "attached_head" and "attached_trunk" only.
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
@@ -102,7 +103,7 @@ def policy_loss(
             advantages = advantages.detach()
         case "attached_head":
             advantages = head_advantages
-        case "attached_trunk":  # cuts the head's gradient; adding it detached restores the numbers
+        case "attached_trunk":  # their difference has no gradient in the head
             advantages = advantages - head_advantages + head_advantages.detach()
         case _:
             assert_never(config.baseline)

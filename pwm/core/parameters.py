@@ -1,8 +1,9 @@
 """The layout of the agent's parameters: those of a replica are one row of a tensor [R, P].
 
 Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and each row to a
-multiple of 32 numbers. A padded unit always outputs 0, and nothing reads it, so its weights stay 0.
-So padded, a replica's results have the same bits alone and in a population.
+multiple of 32 numbers. A padded unit's weights, in and out, start at 0, so it outputs 0 and passes
+no gradient on: they stay 0. So padded, a replica's results have the same bits alone and in a
+population.
 
 Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; P
 parameters per replica, with padding; S stimuli; U units of an LSTM, with padding; 4 U gate units.

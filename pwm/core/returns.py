@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-BLOCK = 16  # steps; products of whole blocks have the same bits for one replica and for many
+BLOCK = 16  # steps; padded to a multiple, products have the same bits for one replica and many
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:

@@ -30,7 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): outputs of the value head; by default in reward
+    values: Tensor  # (R, N, L): v, in units of reward unless scaled (`episode.Scales`)
     head_values: Tensor  # (R, N, L): as in `Outputs`
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
@@ -78,8 +78,9 @@ class DrawSource:
 class Rollout:
     """Plays a task with an agent.
 
-    Trials are played in parallel; or one by one if each depends on the previous one, with timeouts
-    or with the LSTM's state carried, gradients included. The agent must be for the same device.
+    Trials are played in parallel; or one by one if each depends on the previous one: with timeouts,
+    or if the LSTM's state is carried, through which gradients then flow back to earlier trials. The
+    agent must be for the same device.
     """
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
