@@ -88,7 +88,7 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """Copy with fixed critic weight, learning rate and seed, the same for a whole population."""
+        """Copy with placeholders for weight, learning rate and seed: equal for all of a population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     @property

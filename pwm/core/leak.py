@@ -7,16 +7,15 @@ gradient of w times the value loss with targets G_t - α log π(a_t), where α =
 targets are held constant. The two agree at every update, for any network that computes the values.
 Since E[-log π] is the policy's entropy H, the leak adds an entropy bonus α H to the critic's
 target. The bonus is that of step t alone, not of later steps; for λ-returns, which contain later
-values and so their bonus, see `pwm.analysis.fixed_points`.
+values and so their bonus, see `pwm.analysis.fixed_points`. With the defaults, α is 6 reward per
+nat: under the policy that is learned first, values are 5.8 above the mean return, 5.25.
 """
 
 from __future__ import annotations
 
 from math import log
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # this module is used without PyTorch, which starts slowly
-    from pwm.core.loss_config import Reduction
+from pwm.core.loss_config import Reduction
 
 
 def policy_factor(steps: int, reduction: Reduction) -> float:
@@ -56,7 +55,7 @@ def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of the policy that agents learn first: mean over a trial's steps.
 
     It picks all three actions with equal probability before the last step, and left or right with
-    equal probability at it. Agents learn it first without timeouts and rewards for holding, so
-    `TrainConfig.critic_start` can start the critic at its fixed point under this policy.
+    equal probability at it. Agents learn it first if there are neither timeouts nor rewards for
+    holding; `TrainConfig.critic_start` can start the critic at its fixed point under this policy.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -1,8 +1,7 @@
-"""The settings of the losses.
+"""The settings of the losses, with the symbols of `pwm.core.losses`.
 
-Most fields change the losses of an episode, in `pwm.core.losses` or `pwm.core.episode`. Those for
-`pwm.training` do not: `returns`, `balance` and `tracking_rate`, from which it makes the `Scales` of
-an episode, or which change how gradients are combined; and `clip_gradient`.
+Four are read by `pwm.training` only: `returns`, `balance` and `tracking_rate`, which set the
+`Scales` of an episode or how the gradients of the two losses are combined, and `clip_gradient`.
 """
 
 from __future__ import annotations
@@ -42,6 +41,7 @@ class LossConfig:
     """Discount of the return per step."""
     entropy_weight: float = 0.0
     """Weight of the entropy bonus."""
+    # Each of the others serves single studies; the defaults leave it out.
     optimism: float = 0.0
     """Multiple of the policy's entropy by which the baseline of the policy loss is raised, as the
     leak raises the values: the policy loss uses Ã - optimism * H, without a gradient in H."""

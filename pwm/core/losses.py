@@ -54,17 +54,20 @@ def episode_losses(
 ) -> Losses:
     """Computes all losses of one episode.
 
-    `advantages`, `head_advantages` and `errors` all hold A, returns minus values, possibly scaled;
-    `pwm.core.episode` computes them. They differ in what their gradients reach. By default,
-    `advantages` is `errors`. With `leaking_targets`, gradients of both advantages also reach the
-    later values in the targets. `head_advantages` serve "attached_head" and "attached_trunk" only.
+    Three arguments, [R, T], all hold A, returns minus values, possibly scaled (`pwm.core.episode`).
+    They differ in what their gradients reach:
+
+                                       head   trunk   later values in the targets
+        errors (value loss)            yes    yes     no
+        advantages (policy loss)       yes    yes     with `leaking_targets`
+        head_advantages (likewise)     yes    no      with `leaking_targets`, through the head
 
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: for the policy loss, [R, T]; gradients reach the value head and the trunk.
-        head_advantages: for the policy loss, [R, T]; gradients reach only the value head.
-        errors: for the value loss, [R, T]; gradients reach head and trunk, but no targets.
+        advantages: A, for the policy loss; by default the same tensor as `errors`.
+        head_advantages: A, only for the baselines "attached_head" and "attached_trunk".
+        errors: A, for the value loss.
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
     """

@@ -1,6 +1,6 @@
-"""The layout of the agent's parameters: those of a replica are one row of a tensor [R, P].
+"""The layout of the agent's parameters: those of a replica are one vector, of a tensor [R, P].
 
-Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and each row to a
+Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and vectors to a
 multiple of 32 numbers. A padded unit's weights, in and out, start at 0, so it outputs 0 and passes
 no gradient on: they stay 0. So padded, a replica's results have the same bits alone and in a
 population.
