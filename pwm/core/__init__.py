@@ -17,12 +17,12 @@ replicas of a population. The gradient of one episode of two replicas, with rand
                           config.loss, config.critic_weight * ones, scales)
     played.losses.total.sum().backward()  # each replica's loss depends on its parameters only
 
-Read task, agent (with `Weights`, in parameters), rollout, returns, losses, episode, leak; the other
-files, and the rest of parameters, are to look things up in. By default, the LSTM is reset at each
-trial, but returns run to the end of the episode: the critic, which cannot know how many trials are
-left, learns a mean over all positions. Many options serve single studies; the defaults leave them
-out. Zeros pad parameters and rewards only so that a replica's results have the same bits whichever
-runs it is trained with.
+Read task, agent (with `Weights`, in parameters), rollout, returns, loss_config (four fields),
+losses, episode, leak; look things up in parameters (how weights are stored), config (a run's
+settings), history (what training records), streams (random numbers) and errors. By default, the
+LSTM is reset at each trial, but returns run to the end of the episode: the critic, which cannot
+know how many trials are left, learns a mean over all positions. Many options serve single studies;
+at first, skip what the defaults leave out, and whatever serves equal bits and rounding.
 
 `pwm.training` steps against the gradient. This code is the definition, in PyTorch. The default
 engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the published

@@ -47,7 +47,7 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step; `head_values` serve losses that leak into head or LSTM alone."""
+    """Outputs at each step; only "attached_head" and "attached_trunk" use `head_values`."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)

@@ -88,7 +88,7 @@ class TrainConfig:
 
     @property
     def shared(self) -> TrainConfig:
-        """Copy with placeholders for weight, learning rate and seed: equal for all of a population."""
+        """Copy with placeholders for weight, learning rate and seed: equal within a population."""
         return replace(self, critic_weight=0.0, learning_rate=1.0, seed=0)
 
     @property

@@ -7,8 +7,9 @@ gradient of w times the value loss with targets G_t - α log π(a_t), where α =
 targets are held constant. The two agree at every update, for any network that computes the values.
 Since E[-log π] is the policy's entropy H, the leak adds an entropy bonus α H to the critic's
 target. The bonus is that of step t alone, not of later steps; for λ-returns, which contain later
-values and so their bonus, see `pwm.analysis.fixed_points`. With the defaults, α is 6 reward per
-nat: under the policy that is learned first, values are 5.8 above the mean return, 5.25.
+values and so their bonus, see `pwm.analysis.fixed_points`. With the defaults, α = 60 / (2 · 5) = 6
+reward per nat. The policy that is learned first has a mean entropy of 0.96 nats (`start_entropy`)
+and a mean return of 5.25: values settle 5.8 above it.
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def episode_losses(
 ) -> Losses:
     """Computes all losses of one episode.
 
-    Three arguments, [R, T], all hold A, returns minus values, possibly scaled (`pwm.core.episode`).
-    They differ in what their gradients reach:
+    Three arguments, [R, T], hold A, returns minus values, possibly scaled (`pwm.core.episode`).
+    They differ in the values that their gradients reach; targets are λ-returns, with later values:
 
                                        head   trunk   later values in the targets
         errors (value loss)            yes    yes     no
@@ -65,9 +65,9 @@ def episode_losses(
     Args:
         log_probs: log-probabilities of the actions taken, [R, T].
         entropies: entropies of the policy at each step, in nats, [R, T].
-        advantages: A, for the policy loss; by default the same tensor as `errors`.
+        advantages: A; by default the same tensor as `errors`.
         head_advantages: A, only for the baselines "attached_head" and "attached_trunk".
-        errors: A, for the value loss.
+        errors: A.
         critic_weight: w, one for all replicas or [R].
         config: configuration of the losses.
     """
@@ -106,7 +106,7 @@ def policy_loss(
             advantages = advantages.detach()
         case "attached_head":
             advantages = head_advantages
-        case "attached_trunk":  # their difference has no gradient in the head
+        case "attached_trunk":  # A, whose gradient in the head cancels
             advantages = advantages - head_advantages + head_advantages.detach()
         case _:
             assert_never(config.baseline)
