@@ -24,6 +24,7 @@ from pwm.analysis.external import (
     ExternalRun,
     LoopOutcome,
     LoopRun,
+    Outcome,
     as_text,
     read_outcomes,
 )
@@ -87,12 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         agent_file, loop_file = arguments.folder / AGENT_FILE, arguments.folder / LOOP_FILE
         mark = SMOKE if arguments.size == "smoke" else ""
         agent_head, loop_head = AGENT_VERSIONS + mark, LOOP_VERSIONS + mark
-        stored_agents = (
-            read_outcomes(agent_file, ExternalOutcome, agent_head) if agent_file.exists() else []
-        )
-        stored_loops = (
-            read_outcomes(loop_file, LoopOutcome, loop_head) if loop_file.exists() else []
-        )
+        stored_agents = _stored(agent_file, ExternalOutcome, agent_head)
+        stored_loops = _stored(loop_file, LoopOutcome, loop_head)
         # Outcomes by run; the outcome of a run that is trained again is replaced.
         agents_done = {outcome.run: outcome for outcome in stored_agents}
         loops_done = {outcome.run: outcome for outcome in stored_loops}
@@ -127,6 +124,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         finally:
             bar.close()
             pool.shutdown(cancel_futures=True)
+
+
+def _stored(path: Path, kind: type[Outcome], first_line: str) -> list[Outcome]:
+    """Reads the outcomes in a file with this first line; an empty list if there is no file yet."""
+    return read_outcomes(path, kind, first_line) if path.exists() else []
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from pwm.core.config import TrainConfig
 from pwm.core.errors import (
     InputError,
+    is_number,
     require,
     require_between,
     require_integer,
@@ -78,4 +79,5 @@ def test_what_is_no_number_is_refused_as_a_number_out_of_bounds_is(value: Any) -
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), np.int64(1)])
 def test_numbers_of_numpy_are_numbers(value: Any) -> None:
-    require_between("rate", value, 0, 1)
+    assert is_number(value, 0, 1)
+    assert not is_number(value, 2)

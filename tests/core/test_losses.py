@@ -242,3 +242,12 @@ def test_normalised_advantages_by_hand() -> None:
     # The critic's errors are not normalised.
     losses = episode_losses(log_probs, -log_probs, advantages, advantages, advantages, 1.0, config)
     assert losses.value.item() == pytest.approx((1 + 4 + 36) / 3)
+
+
+@pytest.mark.parametrize("field", ["baseline", "value_loss"])
+def test_a_new_word_of_an_option_is_not_silently_taken_for_another(field: str) -> None:
+    config = LossConfig()
+    object.__setattr__(config, field, "new")  # as after an addition to the option alone
+    steps = torch.ones(1, 3)
+    with pytest.raises(AssertionError, match="new"):
+        episode_losses(steps, steps, steps, steps, steps, 1.0, config)
