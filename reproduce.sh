@@ -196,8 +196,8 @@ smoke() {
 
 # Both functions of the fused engine: that which trains, and that which measures gradients.
 compile='
-from pwm.core.config import TrainConfig
-from pwm.engines import make_trainer
+from pwm.training.config import TrainConfig
+from pwm.runs.engines import make_trainer
 
 make_trainer([TrainConfig(num_episodes=1, log_every=1, probe_episodes=2)]).advance(1)
 '

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from pwm.analysis.outcomes import Outcomes as Outcomes
     from pwm.analysis.theory import noise_weight as noise_weight
     from pwm.core.agent import AgentConfig as AgentConfig
-    from pwm.core.config import TrainConfig as TrainConfig
     from pwm.core.errors import InputError as InputError
-    from pwm.core.history import History as History
     from pwm.core.leak import critic_bias as critic_bias
-    from pwm.core.loss_config import LossConfig as LossConfig
     from pwm.core.rollout import Episode as Episode
     from pwm.core.task import TaskConfig as TaskConfig
-    from pwm.engines import make_trainer as make_trainer
+    from pwm.runs.engines import make_trainer as make_trainer
     from pwm.runs.experiment import Experiment as Experiment
     from pwm.runs.saved import SavedRun as SavedRun
     from pwm.runs.saved import load_run as load_run
+    from pwm.training.config import TrainConfig as TrainConfig
+    from pwm.training.history import History as History
+    from pwm.training.loss_config import LossConfig as LossConfig
     from pwm.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
@@ -38,19 +38,19 @@ _MODULES = {
     "AgentConfig": "pwm.core.agent",
     "Episode": "pwm.core.rollout",
     "Experiment": "pwm.runs.experiment",
-    "History": "pwm.core.history",
+    "History": "pwm.training.history",
     "InputError": "pwm.core.errors",
-    "LossConfig": "pwm.core.loss_config",
+    "LossConfig": "pwm.training.loss_config",
     "Outcomes": "pwm.analysis.outcomes",
     "SavedRun": "pwm.runs.saved",
     "TaskConfig": "pwm.core.task",
-    "TrainConfig": "pwm.core.config",
+    "TrainConfig": "pwm.training.config",
     "Trainer": "pwm.training.trainer",
     "convert_weight": "pwm.analysis.conventions",
     "critic_bias": "pwm.core.leak",
     "learned": "pwm.analysis.learning",
     "load_run": "pwm.runs.saved",
-    "make_trainer": "pwm.engines",
+    "make_trainer": "pwm.runs.engines",
     "noise_weight": "pwm.analysis.theory",
     "reward_levels": "pwm.analysis.levels",
     "times_to_learn": "pwm.analysis.learning",

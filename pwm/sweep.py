@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 import tyro
 
 from pwm.core.errors import require, require_integer
-from pwm.engines import EngineName
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.io.cli import ExperimentNames, OptionalPath, errors_in_one_line, fail, parse
 from pwm.io.files import folder_errors
 from pwm.io.inherited import counted, note, say, stop_signals
 from pwm.io.provenance import typed_command
+from pwm.runs.engines import EngineName
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.gridfile import experiments_in
 from pwm.runs.scheduler import CORES, Pool, processes, run

@@ -12,17 +12,17 @@ import tyro
 
 from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
-from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import require
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.inherited import say, stop_signals
+from pwm.runs.engines import EngineName, make_trainer
 from pwm.runs.fields import flat
 from pwm.runs.folders import folder_name
 from pwm.runs.memory import memory_errors, require_memory
 from pwm.runs.training import Plan, episodes_per_chunk, extension, train_run
+from pwm.training.config import OptimizerName, TrainConfig
+from pwm.training.loss_config import LossConfig
 from pwm.training.trainer import Trainer
 
 NOT_SETTINGS = ("num_episodes", "engine", "device", "extend", "out")  # accepted with --extend

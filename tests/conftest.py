@@ -6,7 +6,7 @@ import torch
 from hypothesis import settings
 
 from pwm.core.parameters import Layout
-from pwm.engines import ENGINES, EngineName
+from pwm.runs.engines import ENGINES, EngineName
 
 # The same examples every time: a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)

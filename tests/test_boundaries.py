@@ -19,7 +19,6 @@ ORDER = (
     ("core",),
     ("io", "training", "envs"),
     ("fused",),
-    ("engines",),
     ("runs",),
     ("experiments",),
     ("analysis",),
@@ -30,9 +29,9 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # Every import inside a function, with its reason; most are of slow or optional libraries.
 LATE = {
-    ("engines", "llvmlite.binding"): "Numba",
-    ("engines", "numba.core"): "Numba",
-    ("engines", "pwm.fused.engine"): "Numba",
+    ("runs/engines", "llvmlite.binding"): "Numba",
+    ("runs/engines", "numba.core"): "Numba",
+    ("runs/engines", "pwm.fused.engine"): "Numba",
     ("bench/contestants", "pwm.bench.peer"): "an optional extra",
     ("io/start", "importlib.metadata"): "slow",
     ("io/start", "tqdm"): "it reads the environment",

@@ -8,11 +8,11 @@ import pytest
 
 from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS, NOTES, chosen
 from pwm.runs.experiment import Size
 from pwm.runs.shards import plan
+from pwm.training.loss_config import LossConfig
 
 # Stimulus set, episode length, learning rate, episodes, weights, seeds averaged in the notes
 AUXILIARY = (0.05, 3, 10, 20)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
 from tests.support.histories import made_up, session, shard_of
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -13,9 +13,9 @@ import pytest
 
 from pwm.analysis.conventions import convert_weight
 from pwm.claims.constants import HEAVY, quoted
-from pwm.core.loss_config import LossConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.shards import plan
+from pwm.training.loss_config import LossConfig
 from tests.support.commands import call
 
 ROOT = Path(__file__).resolve().parent.parent

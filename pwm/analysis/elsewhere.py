@@ -38,9 +38,9 @@ from pwm.analysis.learning import FINAL_EPISODES
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.starts import setting_of
 from pwm.analysis.targets import Targets
-from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 SIGNAL_TO_NOISE = 1 / 170  # μ² / s² with a light critic before learning, measured at 15 steps
 TIMES: Mapping[int, float] = {15: 2000.0, 60: 3100.0}

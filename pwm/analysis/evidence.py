@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.outcomes import Outcomes, Source
-from pwm.engines import EngineName
 from pwm.experiments import chosen
+from pwm.runs.engines import EngineName
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.shards import plan, trained_by
 from pwm.runs.storage import Store

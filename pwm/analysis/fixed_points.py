@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
+from pwm.training.config import TrainConfig
 
 Array = NDArray[np.float64]
 

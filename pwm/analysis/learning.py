@@ -18,8 +18,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pwm.analysis.levels import reward_levels
-from pwm.core.history import History
 from pwm.core.task import TaskConfig
+from pwm.training.history import History
 
 FINAL_EPISODES = 500
 STANDARD_ERRORS = 4.0  # of the fraction of trials rewarded

@@ -24,15 +24,15 @@ from numpy.typing import NDArray
 
 from pwm.analysis.published import Published
 from pwm.analysis.stored import StoredRuns
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require_choice
-from pwm.core.history import History
-from pwm.engines import ENGINES, EngineName
 from pwm.experiments import chosen
+from pwm.runs.engines import ENGINES, EngineName
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 
 
 class Runs(Protocol):

@@ -25,9 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.stored import FIELDS, OUTCOME, outcomes_of
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
 from pwm.io.errors import FileError, require_file
 from pwm.io.files import read_arrays, write_arrays
@@ -35,6 +33,8 @@ from pwm.io.repository import published
 from pwm.runs.digests import digests_of, trails_of
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
+from pwm.training.config import TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, History
 
 VERSION = 1
 FILE = "outcomes.npz"  # in `paper/`

@@ -19,9 +19,9 @@ from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.rivals import rival_slowdowns
 from pwm.analysis.slowdowns import LAW, Cell
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments.grids import TRIAL_LENGTHS
+from pwm.training.config import TrainConfig
 
 LIGHT = 0.1  # critic weight of the light critic, to which slowdowns are relative
 DISTANCE_STEPS = 60  # steps per episode of `distance_cells`

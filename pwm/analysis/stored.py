@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.learning import final_mean, learned, times_to_learn
-from pwm.core.config import TrainConfig
-from pwm.core.history import History
 from pwm.core.task import TaskConfig
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 
 COLLAPSED = 1e-3  # entropy, in nats, below which a policy no longer explores
 CACHED_HISTORIES = 64  # shards whose histories are kept in memory once their curves are read

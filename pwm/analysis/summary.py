@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pwm.analysis.learning import FINAL_EPISODES, final_mean, learned
 from pwm.analysis.levels import reward_levels
-from pwm.core.config import TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, History
 from pwm.core.leak import critic_bias
+from pwm.training.config import TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, History
 
 
 def summary(runs: Sequence[TrainConfig], history: History) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pwm.core.leak import critic_bias, start_entropy
 
 if TYPE_CHECKING:
-    from pwm.core.loss_config import Reduction
+    from pwm.core.losses import Reduction
 
 
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:

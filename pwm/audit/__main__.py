@@ -26,7 +26,6 @@ from pwm.audit.comparison import Places, differences, published_runs
 from pwm.audit.retraining import retrain
 from pwm.claims.every import NUMBERS, claims, disagreements, numbers, read_numbers
 from pwm.claims.resting import known_claims, runs_behind
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require, require_integer
 from pwm.experiments import EXPERIMENTS, chosen
 from pwm.figures.outputs import ANSWERS, NAMES
@@ -34,6 +33,7 @@ from pwm.io.cli import PublishedPath, errors_in_one_line, parse
 from pwm.io.inherited import counted, say
 from pwm.io.repository import published
 from pwm.runs.scheduler import CORES
+from pwm.training.config import TrainConfig
 
 DIFFERENT = 1  # exit status
 ONE_IN = 100  # the sample's power is stated for one wrong run in 100

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.analysis.published import Published, Record
-from pwm.core.config import TrainConfig
 from pwm.runs.digests import trail_ends
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
+from pwm.training.config import TrainConfig
 
 
 class Place(NamedTuple):

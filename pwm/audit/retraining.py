@@ -13,14 +13,14 @@ from itertools import takewhile
 from tqdm import tqdm
 
 from pwm.analysis.published import Record
-from pwm.core.config import TrainConfig
-from pwm.engines import require_numba
 from pwm.io.cli import fail
 from pwm.io.inherited import Forgiving, note, stop_signals
+from pwm.runs.engines import require_numba
 from pwm.runs.progress import cost_of
 from pwm.runs.scheduler import processes
 from pwm.runs.shards import Member, Shard
 from pwm.runs.worker import train_alone
+from pwm.training.config import TrainConfig
 
 TOGETHER = 16  # most runs per population; larger ones would leave processes idle at the end
 

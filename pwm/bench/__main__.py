@@ -20,13 +20,13 @@ from tqdm import tqdm
 
 from pwm.bench.contestants import Contestant, contestants, peers
 from pwm.bench.operations import operations, plain_operations, product_rate
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require, require_integer
-from pwm.engines import make_trainer
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.provenance import cpu_model
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import replaced
 from pwm.runs.scheduler import CORES
+from pwm.training.config import TrainConfig
 from pwm.training.update import one_thread
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from pwm.bench.plain import PlainLoop
 from pwm.bench.rows import EPISODES_PER_CALL
-from pwm.core.config import TrainConfig
-from pwm.engines import make_trainer
+from pwm.runs.engines import make_trainer
 from pwm.runs.shards import Member, Shard
+from pwm.training.config import TrainConfig
 
 FUSED_SECONDS = 2.5  # approximate duration of a round of the fused engine
 PLAIN_STEPS = 900  # most steps per replica and round, or one episode; plain loop and torch engine

@@ -12,9 +12,9 @@ from timeit import timeit
 import numpy as np
 import torch
 
-from pwm.core.config import TrainConfig
 from pwm.core.parameters import NUM_GATES, NUM_OUTPUTS
 from pwm.core.rollout import DrawSource
+from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import trial_states
 
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed

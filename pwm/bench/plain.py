@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from pwm.core.config import TrainConfig
 from pwm.core.parameters import NUM_OUTPUTS
 from pwm.core.task import correct_actions
+from pwm.training.config import TrainConfig
 
 
 class PlainLoop:

@@ -37,7 +37,7 @@ SATURATED: Mapping[tuple[int, str], Sequence[Band]] = {
 }
 """Bands of the fraction of units that are saturated, at each of `WEIGHTS`, by steps and start."""
 PROBES: Sequence[tuple[str, str, int, Mapping[str, Band]]] = (
-    # diagnostic (`pwm.core.history`), in words, episodes until it is measured, bands by start
+    # diagnostic (`pwm.training.history`), in words, episodes until it is measured, bands by start
     ("activity", "mean |h|", ARRIVED, {"raw": (0.15, 0.7), "mean": (0, 0.25), "centred": (0, 0.2)}),
     (
         "value_weight_norm",

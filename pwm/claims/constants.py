@@ -26,11 +26,11 @@ from pwm.claims.leak import TREND
 from pwm.claims.predictions import SECOND_ERROR, THIRD_ERROR
 from pwm.claims.rules import SOLVING
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 
 NOTES_WEIGHT = 5  # the notes' critic weight at which long episodes are learned
 HEAVY = 100.0  # recommended critic weight, for a summed policy loss

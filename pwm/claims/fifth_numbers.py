@@ -21,10 +21,10 @@ from pwm.analysis.starts import LIGHT
 from pwm.analysis.theory import noise_weight
 from pwm.claims.claim import Number, number, unrounded
 from pwm.claims.fifth import SHOWN
-from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import BATCHES, GROUPS
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 
 def fifth_numbers() -> dict[str, Number]:

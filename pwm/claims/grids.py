@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 
 from pwm.claims.claim import Number, number
-from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS, fifth, fourth, rules
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat
 from pwm.runs.shards import Member, planned
+from pwm.training.config import TrainConfig
 
 WORDS: Mapping[str, str] = {
     "num_episodes": "episodes",

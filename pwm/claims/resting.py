@@ -15,13 +15,13 @@ from pwm.analysis.outcomes import Runs, Source
 from pwm.analysis.stored import FIELDS
 from pwm.claims.claim import Claim
 from pwm.claims.every import GROUPS, NUMBERS, PREFIX, Group, read_numbers
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.core.history import History
 from pwm.experiments import EXPERIMENTS
 from pwm.io.inherited import counted
 from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 
 Selection = Mapping[str, NDArray[np.bool_]]
 """Selected runs: for each experiment, by name, whether each of its runs is selected, [runs]."""

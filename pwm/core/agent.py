@@ -47,11 +47,10 @@ class State(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Outputs at each step; only "attached_head" and "attached_trunk" use `head_values`."""
+    """Outputs at each step."""
 
     logits: Tensor  # (R, N, L, actions)
     values: Tensor  # (R, N, L)
-    head_values: Tensor  # (R, N, L): equal to `values`, but gradients reach only the value head
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads, without gradients
 
 
@@ -92,19 +91,12 @@ class Agent:
             hidden.append(state.hidden)
         assert state is not None  # a trial has steps
         units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
-        detached = units.detach()
-        shape = (replicas, trunks, trials, steps, -1)  # to view features (R', N L, ...) by step
-
-        def heads(features: Tensor) -> Tensor:
-            """Outputs of the heads, [R, trunks, N, L, outputs], from features [R', N L, U]."""
-            return torch.baddbmm(weights.head_bias, features, weights.head_weight).view(shape)
-
-        outputs = heads(units)
+        shape = (replicas, trunks, trials, steps, -1)
+        outputs = torch.baddbmm(weights.head_bias, units, weights.head_weight).view(shape)
         return Outputs(
             logits=outputs[:, 0, ..., :VALUE],
             values=outputs[:, -1, ..., VALUE],
-            head_values=heads(detached)[:, -1, ..., VALUE],
-            hidden=detached.view(shape)[:, 0, ..., : self.config.hidden_size],
+            hidden=units.detach().view(shape)[:, 0, ..., : self.config.hidden_size],
         ), state
 
     def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:

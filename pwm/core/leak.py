@@ -15,8 +15,10 @@ and a mean return of 5.25: values settle 5.8 above it.
 from __future__ import annotations
 
 from math import log
+from typing import TYPE_CHECKING
 
-from pwm.core.loss_config import Reduction
+if TYPE_CHECKING:
+    from pwm.core.losses import Reduction
 
 
 def policy_factor(steps: int, reduction: Reduction) -> float:

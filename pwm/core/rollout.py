@@ -30,8 +30,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): v, in units of reward unless scaled (`episode.Scales`)
-    head_values: Tensor  # (R, N, L): as in `Outputs`
+    values: Tensor  # (R, N, L): v, in units of reward unless training scales returns
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
     @property
@@ -85,7 +84,7 @@ class Rollout:
 
     def __init__(self, task: TaskConfig, agent: Agent, device: torch.device | str = "cpu") -> None:
         self._task = task
-        self._agent = agent
+        self.agent = agent
         self._observations = torch.from_numpy(observation_table(task)).to(device)
         self._rewards = torch.from_numpy(reward_table(task)).to(device)
 
@@ -95,8 +94,8 @@ class Rollout:
         The episode has the data type of the parameters, except for rewards (float32), trials and
         actions (int64).
         """
-        weights = self._agent.layout.weights(parameters)
-        task, carry = self._task, self._agent.config.carry_state
+        weights = self.agent.layout.weights(parameters)
+        task, carry = self._task, self.agent.config.carry_state
         chunk_size = 1 if carry or task.timeout else task.num_trials  # trials played in parallel
         # Whether the next trial is blank, (R, 1); stays False without timeouts.
         blank_next = torch.zeros_like(draws.trials[:, :1], dtype=torch.bool)
@@ -106,7 +105,7 @@ class Rollout:
             chunk = slice(start, start + chunk_size)
             trials = draws.trials[:, chunk].masked_fill(blank_next, task.num_pairs)
             observations = self._observations[trials].to(parameters.dtype)
-            outputs, state = self._agent.unroll(weights, observations, state if carry else None)
+            outputs, state = self.agent.unroll(weights, observations, state if carry else None)
             played = self._act(trials, observations, outputs, draws.noise[:, chunk])
             if task.timeout:
                 violation = (played.actions[..., :-1] != Action.HOLD).any(dim=-1)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from pwm.core.errors import require
-from pwm.engines import EngineName
 from pwm.experiments.fifth import fifth_experiments
 from pwm.experiments.fourth import fourth_experiments
 from pwm.experiments.leak import leak_experiments
 from pwm.experiments.notes import NOTES_GRIDS
 from pwm.experiments.rules import rule_experiments
 from pwm.experiments.start import start_experiments
+from pwm.runs.engines import EngineName
 from pwm.runs.experiment import Experiment, Size
 
 _ALL = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 FEW_WEIGHTS = (0.2, 1.0, 2.0, 5.0, 20.0, 100.0)  # critic weights, like `WEIGHTS`

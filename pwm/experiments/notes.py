@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pwm.core.config import TrainConfig
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 
 def _grid(

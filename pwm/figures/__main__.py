@@ -15,12 +15,12 @@ import tyro
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
 from pwm.core.errors import require
-from pwm.engines import EngineName
 from pwm.experiments import NOTES
 from pwm.figures.outputs import ANSWERS, NAMES, draw, write
 from pwm.io.cli import OptionalPath, errors_in_one_line, parse, progress_bar
 from pwm.io.files import folder_errors
 from pwm.io.inherited import say
+from pwm.runs.engines import EngineName
 from pwm.runs.experiment import Size
 from pwm.runs.storage import Store
 

@@ -19,9 +19,9 @@ from pwm.analysis.learning import learned
 from pwm.analysis.levels import reward_levels
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import value_floor
-from pwm.core.config import TrainConfig
-from pwm.core.history import History
 from pwm.figures.tables import Table, coarsened, quartiles
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 
 PANELS = {"value_loss": "value loss", "policy_loss": "policy loss", "reward": "reward"}
 """Titles of a row's panels, by name in `History.curves`."""

@@ -20,7 +20,7 @@ from pwm.analysis.estimates import (
     success_rate,
 )
 from pwm.analysis.outcomes import Outcomes
-from pwm.core.history import METRICS, History
+from pwm.training.history import METRICS, History
 
 Table = list[Sequence[Any]]
 """Rows of a table; in a whole table, the first row is the heading."""

@@ -15,12 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from pwm.core.config import TrainConfig
-from pwm.core.history import History
 from pwm.figures.notes import Row, notes_figure, seeds_figure
 from pwm.figures.panels import without_powers
 from pwm.figures.render import STYLE, rendered
 from pwm.io.files import write_atomically
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 
 PARTS = {"policy": "#0072B2", "critic": "#D55E00", "leak": "#882255"}
 """Colours by part of the trunk's gradient (`pwm.training.diagnostics`)."""

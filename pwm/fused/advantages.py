@@ -23,7 +23,7 @@ def measure_errors(
     An error is ((G - centre) / spread - v) / error_scale, v being the value head's output and G the
     return or, with a trace decay below 1, the λ-return; `work.return_` has the return in any case.
     Leaks are computed as if attached. `work` holds the episode and receives each step's results.
-    Metrics have the units of `pwm.core.episode.episode_metrics`.
+    Metrics have the units of `pwm.training.episode.episode_metrics`.
     """
     steps = len(work.row)
     outputs = work.heads[-1, :, VALUE]  # of the last trunk: the critic's, if trunks are separate

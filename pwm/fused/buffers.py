@@ -47,7 +47,7 @@ class TaskTables(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """Scales of one replica's errors until its next update; see `pwm.core.episode.Scales`."""
+    """Scales of one replica's errors until its next update; see `pwm.training.episode.Scales`."""
 
     centre: np.float32
     spread: np.float32

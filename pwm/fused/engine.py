@@ -17,11 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from pwm.core.agent import Agent
-from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import METRICS
-from pwm.core.loss_config import Balance, Baseline, LossConfig
-from pwm.core.losses import NORMALISER
 from pwm.core.parameters import GATES, NUM_OUTPUTS, VALUE
 from pwm.core.rollout import Draws
 from pwm.core.task import Action, TaskConfig, observation_table, reward_table
@@ -31,7 +27,11 @@ from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats
 from pwm.fused.products import COLUMNS
 from pwm.fused.vectors import LANES, WIDE
 from pwm.training.balance import COMBINATIONS, num_states
+from pwm.training.config import OptimizerName, TrainConfig
 from pwm.training.diagnostics import Trajectory, trial_states
+from pwm.training.history import METRICS
+from pwm.training.loss_config import Balance, Baseline, LossConfig
+from pwm.training.loss_options import NORMALISER
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import OF_ADAM

@@ -20,16 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.errors import InputError
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.io.errors import FileError
 
 DAMAGE = (ValueError, KeyError, EOFError, TypeError, AttributeError, RuntimeError, OSError,
           zipfile.BadZipFile, zlib.error)  # fmt: skip
 """Exceptions that reading a damaged file may raise."""
-HISTORY = ("episode", *METRICS)
-"""Names of the arrays of every history."""
-PROBED = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
-"""Further arrays of a history with diagnostics: at the ends of windows, or at `probe_at`."""
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Error numbers of file systems that cannot lock files, such as some on clusters."""
 CHECKSUM = b"sha256:"
@@ -177,18 +172,6 @@ def read_arrays(
     if set(arrays) not in allowed:
         raise FileError(path, "a file with the arrays " + ", ".join(names))
     return arrays
-
-
-def as_history(path: Path, arrays: dict[str, Any]) -> History:
-    """Makes a history from arrays, by name, that were read from the file `path`.
-
-    Raises:
-        FileError: the shapes or types of the arrays are not those of a history.
-    """
-    try:
-        return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
-    except ValueError as error:
-        raise FileError(path, str(error)) from error
 
 
 def _checksum(content: bytes) -> bytes:

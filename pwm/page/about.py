@@ -7,14 +7,14 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pwm.core import losses, parameters
-from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.history import METRICS
-from pwm.core.loss_config import Balance
+from pwm.core import parameters
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
 from pwm.page import streams
-from pwm.training import tracking, update
+from pwm.training import loss_options, tracking, update
+from pwm.training.config import OptimizerName, TrainConfig
+from pwm.training.history import METRICS
+from pwm.training.loss_config import Balance
 
 
 def about() -> dict[str, Any]:
@@ -40,7 +40,7 @@ def about() -> dict[str, Any]:
             "balances": get_args(Balance),
             "optimizers": get_args(OptimizerName),
             "clip_epsilon": update.CLIP_EPSILON,
-            "normaliser": losses.NORMALISER,
+            "normaliser": loss_options.NORMALISER,
             "least_scale": tracking.LEAST_SCALE,
         },
     }

@@ -23,10 +23,10 @@ from pwm.analysis.levels import reward_levels
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.published import Published
 from pwm.analysis.stored import OUTCOME
-from pwm.core.config import TrainConfig
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.fields import ORIGINAL, flat
+from pwm.training.config import TrainConfig
 
 OWN = ("critic_weight", "seed")  # fields in which the runs of a condition differ
 COLUMNS = {

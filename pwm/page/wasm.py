@@ -26,7 +26,6 @@ import numpy as np
 from llvmlite import binding
 from numba.core import types
 
-from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws
 from pwm.fused import kernel
 from pwm.fused.buffers import Episodes
@@ -38,6 +37,7 @@ from pwm.io.files import folder_errors, write_atomically
 from pwm.io.inherited import note
 from pwm.page import calls, streams
 from pwm.page.about import about
+from pwm.training.config import TrainConfig
 
 TRIPLE, FEATURES = "wasm32-unknown-unknown", "+simd128,+bulk-memory"
 LINKER = "wasm-ld"

@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.history import History
+from pwm.training.history import History
 
 PARTS = 64, 32, 16, 8, 4, 2
 """A trail hashes the first window of a history, then its first 1/64, 1/32, ..., 1/2."""

@@ -9,10 +9,10 @@ from math import ceil, lcm, prod
 from types import MappingProxyType
 from typing import Any, Literal
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.engines import EngineName
+from pwm.runs.engines import EngineName
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 Size = Literal["paper", "smoke"]
 INNER_AXES = ("critic_weight", "learning_rate", "seed")

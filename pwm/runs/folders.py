@@ -17,13 +17,13 @@ from typing import Any
 
 from filelock import Timeout
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require
-from pwm.engines import ENGINES, EngineName
 from pwm.io.errors import FileError
 from pwm.io.files import DAMAGE, folder_errors, make_folder, write_arrays, write_json
+from pwm.runs.engines import ENGINES, EngineName
 from pwm.runs.fields import identity, restored
 from pwm.runs.locks import LOCK, lock_file
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer, as_population
 
 CONFIG, STATE_FILE, HISTORY = "config.json", "state.npz", "history.npz"

@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from pwm.core.errors import require
-from pwm.engines import ENGINES
 from pwm.io.errors import FileError
 from pwm.io.inherited import counted
+from pwm.runs.engines import ENGINES
 from pwm.runs.experiment import Experiment, Size
 from pwm.runs.locks import is_locked
 from pwm.runs.shards import Shard, plan

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.parameters import NUM_GATES
 from pwm.runs.fields import flat
+from pwm.training.config import TrainConfig
 
 BYTES_PER_DRAW = 24  # per random number: drawn, stacked, converted and copied
 BYTES_PER_STEP = 20  # table row, action, reward; the fused engine plays one run's episode at a time

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require, require_integer
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
-from pwm.engines import EngineName, make_trainer
 from pwm.io.errors import FileError, require_file
 from pwm.io.files import read_arrays
+from pwm.runs.engines import EngineName, make_trainer
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
@@ -31,6 +29,8 @@ from pwm.runs.folders import (
     read_configs,
     read_provenance,
 )
+from pwm.training.config import TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
 from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
 
@@ -95,7 +95,7 @@ class SavedRun:
             num_episodes: episodes to play, at least 2.
             seed: seed of the trials and the action noise, as for `play`.
         Returns:
-            The `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.core.history` by name, [R] each.
+            The `DIAGNOSTICS` and `AGENT_DIAGNOSTICS` of `pwm.training.history` by name, [R] each.
         Raises:
             InputError: `num_episodes` is not an integer of at least 2, the seed is not a
                 non-negative integer, or the run was trained with `lost_gradients`.

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
-from pwm.engines import require_numba
 from pwm.io.errors import FileError
 from pwm.io.files import make_folder
 from pwm.io.inherited import STOPPING, counted, note
+from pwm.runs.engines import require_numba
 from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
 from pwm.runs.shards import Shard

@@ -16,11 +16,11 @@ from functools import cached_property
 from math import ceil, sqrt
 from typing import Any, NamedTuple
 
-from pwm.core.config import SEMANTICS, TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS
-from pwm.engines import EngineName
+from pwm.runs.engines import EngineName
 from pwm.runs.experiment import INNER_AXES, Experiment
 from pwm.runs.fields import identity, restored
+from pwm.training.config import SEMANTICS, TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS
 
 SHARD_SECONDS = {"fused": 2.5, "torch": 5.0}  # training time per shard to aim at, without probes
 FEWEST_RUNS, MOST_RUNS = 8, 96  # bounds on a shard's runs; an even split may give fewer

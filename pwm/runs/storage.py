@@ -19,13 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pwm.core.errors import InputError
-from pwm.core.history import History
 from pwm.io.errors import FileError, require_file
 from pwm.io.files import (
     DAMAGE,
-    HISTORY,
-    PROBED,
-    as_history,
     read_arrays,
     read_signed,
     write_arrays,
@@ -33,6 +29,7 @@ from pwm.io.files import (
 )
 from pwm.io.inherited import note
 from pwm.runs.shards import Shard, key_of, shard_of, trained_by
+from pwm.training.history import ARRAYS, FURTHER_ARRAYS, History
 from pwm.training.trainer import OPTIONAL, STATE
 
 CONTENT, SESSIONS = "content", "sessions"  # names of arrays and fields in the files
@@ -84,9 +81,9 @@ class Store:
             FileError: a file is missing, damaged, or belongs to another shard.
         """
         path = self.folder / (key + STORED)
-        arrays = read_arrays(path, [*HISTORY, CONTENT], *PROBED)
+        arrays = read_arrays(path, [*ARRAYS, CONTENT], *FURTHER_ARRAYS)
         content = _content(arrays, key, path)
-        return Stored(as_history(path, arrays), content, self.provenance(key))
+        return Stored(_as_history(path, arrays), content, self.provenance(key))
 
     def read_checkpoint(self, key: str) -> Checkpoint:
         """Reads and verifies the checkpoint of a shard; raises `FileError` as `read` does."""
@@ -203,6 +200,18 @@ class Store:
                 version, processor = session["versions"]["torch"], session["instruction_set"]
                 descriptions.add(f"{trained_by('torch')}, torch {version} on {processor}")
         return " and ".join(sorted(descriptions))
+
+
+def _as_history(path: Path, arrays: dict[str, Any]) -> History:
+    """Makes a history from arrays, by name, that were read from the file `path`.
+
+    Raises:
+        FileError: the shapes or types of the arrays are not those of a history.
+    """
+    try:
+        return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
+    except ValueError as error:
+        raise FileError(path, str(error)) from error
 
 
 def _content(arrays: Mapping[str, NDArray[Any]], key: str, path: Path) -> dict[str, Any]:

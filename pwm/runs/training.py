@@ -11,14 +11,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.engines import EngineName
 from pwm.io.files import folder_errors
 from pwm.io.inherited import Forgiving, counted, note
 from pwm.io.provenance import current_provenance
+from pwm.runs.engines import EngineName
 from pwm.runs.folders import CONFIG, CURVES, STATE_FILE, files_in, reserved, save, save_configs
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer
 
 EPISODES_PER_CHUNK = 50  # at most

@@ -12,15 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from pwm.core.history import History
-from pwm.engines import make_trainer
 from pwm.io.errors import FileError
 from pwm.io.files import folder_errors
 from pwm.io.provenance import current_provenance
+from pwm.runs.engines import make_trainer
 from pwm.runs.locks import lock, report
 from pwm.runs.memory import memory_errors
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
+from pwm.training.history import History
 from pwm.training.trainer import Trainer
 
 REPORT_EVERY = 0.5  # seconds

@@ -16,7 +16,7 @@ from statistics import fmean, stdev
 
 from pwm.core.errors import require, require_integer, require_positive
 from pwm.core.leak import policy_factor
-from pwm.core.loss_config import Reduction
+from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats
 

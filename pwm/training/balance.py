@@ -24,9 +24,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pwm.core.config import TrainConfig
-from pwm.core.episode import Scales
-from pwm.core.loss_config import Balance
+from pwm.training.config import TrainConfig
+from pwm.training.episode import Scales
+from pwm.training.loss_config import Balance
 from pwm.training.tracking import Tracked, standard_deviation
 
 

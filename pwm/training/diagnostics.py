@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS
 from pwm.core.leak import leak_temperature
 from pwm.core.task import TaskConfig, observation_table
+from pwm.training.config import TrainConfig
+from pwm.training.history import DIAGNOSTICS
 
 Doubles = NDArray[np.float64]
 SATURATED = 0.6  # |h| above which a unit counts as saturated: tanh's slope is then below 0.64
@@ -186,7 +186,7 @@ class AgentProbe:
             self._sums[replicas, pairs] += at_ends[:, trial]
 
     def diagnostics(self, value_weights: NDArray[np.float32]) -> Doubles:
-        """The diagnostics of E >= 1 episodes in the order of `pwm.core.history.AGENT_DIAGNOSTICS`.
+        """The diagnostics of E >= 1 episodes, in the order of `AGENT_DIAGNOSTICS`.
 
         They are [diagnostics, R]. `value_weights`, [R, H], are the weights of the value head.
         """

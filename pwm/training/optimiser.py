@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pwm.core.config import TrainConfig
+from pwm.training.config import TrainConfig
 
 
 class Optimiser:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
 from pwm.core.errors import LARGEST, require
 from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.returns import discounted_returns
+from pwm.training.config import TrainConfig
 
 
 def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:

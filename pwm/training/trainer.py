@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
-from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import Draws, DrawSource
+from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, trial_states
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
+from pwm.training.loss_config import LossConfig
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")

@@ -16,10 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
-from pwm.core.episode import episode_metrics, play_episode
-from pwm.core.loss_config import LossConfig
-from pwm.core.losses import Losses
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
@@ -29,7 +25,11 @@ from pwm.training.balance import (
     learn_log_variance,
     num_states,
 )
+from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import Trajectory
+from pwm.training.episode import episode_metrics, play_episode
+from pwm.training.loss_config import LossConfig
+from pwm.training.loss_options import Losses
 from pwm.training.optimiser import Optimiser
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import Tracked, track

@@ -25,14 +25,14 @@ from pwm.analysis.climb import (
 from pwm.analysis.targets import Targets
 from pwm.analysis.theory import noise_weight, slowdown
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.core.loss_config import LossConfig
 from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table
-from pwm.engines import make_trainer
+from pwm.runs.engines import make_trainer
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 
 LONG = Setting(steps=60, critic_weight=10)
 

@@ -15,11 +15,11 @@ from pwm.analysis.edges import lower_edges
 from pwm.analysis.estimates import interval
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.grids import WEIGHTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 from tests.claims.worlds import MadeUp
 from tests.support.outcomes import made_up_outcomes
 

@@ -20,8 +20,8 @@ from pwm.analysis.conventions import (
 )
 from pwm.core.errors import InputError
 from pwm.core.leak import leak_temperature
-from pwm.core.loss_config import LossConfig
-from pwm.core.losses import episode_losses
+from pwm.training.loss_config import LossConfig
+from pwm.training.loss_options import episode_losses
 from tests.libraries.batch import SPREADS, expected, make_batch, measured_factors
 from tests.libraries.installed import FRAMEWORKS
 from tests.libraries.page import PAGE, page, results
@@ -99,7 +99,7 @@ def test_a_converted_weight_keeps_the_direction_of_the_gradient(name: str) -> No
     config = LossConfig(baseline="attached" if row.attached else "detached")
     advantages = returns - values
     losses = episode_losses(
-        log_probs, torch.zeros(1, steps), advantages, advantages, advantages, weight, config
+        log_probs, torch.zeros(1, steps), advantages, advantages, weight, config
     )
     theirs = loss_of(row, convert_weight(weight, steps, to=name), log_probs, returns, values)
     gradients = [

@@ -23,11 +23,11 @@ from pwm.analysis.elsewhere import (
 )
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
-from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
 from pwm.experiments import EXPERIMENTS
 from pwm.experiments.fifth import WEIGHTS
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 
 FIFTH = predictions()["fifth"]
 CELLS = [(name, weight) for name, cells in FIFTH["slowdown"].items() for weight in cells]

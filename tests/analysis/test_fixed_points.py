@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pwm.analysis.fixed_points import fixed_point_values, huber_bias
-from pwm.core.config import TrainConfig
 from pwm.core.leak import leak_temperature
-from pwm.core.loss_config import Baseline, LossConfig
-from pwm.core.losses import episode_losses
-from pwm.core.returns import bootstrapped_returns
 from pwm.core.task import TaskConfig
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import Baseline, LossConfig
+from pwm.training.loss_options import bootstrapped_returns, episode_losses
 
 WEIGHT = 1.5
 
@@ -47,8 +46,8 @@ class Episodes(NamedTuple):
         values = self.features @ head
         errors = self.returns(values.detach()) - values
         advantages = self.returns(values) - values if self.config.leaking_targets else errors
-        outputs = self.log_probs, torch.zeros(()), advantages, advantages
-        losses = episode_losses(*outputs, errors, WEIGHT, self.config)
+        outputs = self.log_probs, torch.zeros(())
+        losses = episode_losses(*outputs, errors, advantages, WEIGHT, self.config)
         (gradient,) = torch.autograd.grad(losses.total.mean(), head)
         return gradient
 

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from pwm.analysis.gradients import before_learning, identity_sides, policy_share, share_weight
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.theory import advantage_log_prob
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
+from pwm.training.config import TrainConfig
 from tests.support.outcomes import made_up_outcomes
 
 EXPERIMENT = Experiment(

@@ -11,13 +11,13 @@ import pytest
 from pwm.analysis.learning import final_mean, learned, times_to_learn
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.stored import COLLAPSED, outcomes_of
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import DIAGNOSTICS, History
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import DIAGNOSTICS, History
 from tests.support.histories import same
 from tests.support.outcomes import fill
 

@@ -14,7 +14,6 @@ import pytest
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import CURVES, Published, Record, plan_of
 from pwm.analysis.stored import FIELDS
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
@@ -24,6 +23,7 @@ from pwm.io.repository import published
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
 from tests.support.histories import made_up, session
 from tests.support.outcomes import published_from
 

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from pwm.analysis.rule_predictions import judged_brake, judged_rules
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS, Comparison
-from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.training.config import TrainConfig
 from tests.support.outcomes import made_up_outcomes
 
 SEEDS = 24

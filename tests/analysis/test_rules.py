@@ -20,8 +20,8 @@ from pwm.analysis.rules import (
     candidates,
     compared,
 )
-from pwm.core.config import TrainConfig
 from pwm.experiments import EXPERIMENTS
+from pwm.training.config import TrainConfig
 from tests.support.outcomes import MadeUpEvidence
 
 SEEDS = 8

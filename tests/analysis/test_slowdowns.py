@@ -19,8 +19,8 @@ from pwm.analysis.slowdowns import (
     measured_over_predicted,
     root_mean_square,
 )
-from pwm.core.config import TrainConfig
 from pwm.runs.experiment import Experiment
+from pwm.training.config import TrainConfig
 from tests.support.outcomes import made_up_outcomes
 
 BUDGET = 10_000

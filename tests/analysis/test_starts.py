@@ -16,9 +16,9 @@ from pwm.analysis.starts import (
     setting_of,
 )
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.claims.worlds import MadeUp, World
 
 

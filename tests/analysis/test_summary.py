@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pwm.analysis.summary import predicted_bias, summary
-from pwm.core.config import TrainConfig
-from pwm.core.history import DIAGNOSTICS, METRICS, History
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
+from pwm.training.config import TrainConfig
+from pwm.training.history import DIAGNOSTICS, METRICS, History
+from pwm.training.loss_config import LossConfig
 from tests.support.histories import made_up
 
 RUN = TrainConfig(num_episodes=1000, log_every=100)

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pwm.analysis.theory import advantage_log_prob, mean_return, noise_weight, slowdown, value_floor
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
-from pwm.core.loss_config import Baseline, LossConfig, Reduction
-from pwm.core.losses import episode_losses
+from pwm.core.losses import Reduction
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
+from pwm.training.loss_config import Baseline, LossConfig
+from pwm.training.loss_options import episode_losses
 
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
 steps = st.integers(1, 100)
@@ -141,7 +142,6 @@ def test_a_tabular_critic_trained_by_gradient_settles_at_the_bias(
         losses = episode_losses(
             log_probs,
             torch.zeros(episodes, steps),
-            advantages,
             advantages,
             advantages,
             weight,
@@ -309,9 +309,7 @@ def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
         """Sum of the policy loss with the returns and the weighted value loss with the targets."""
         config = LossConfig(baseline=baseline, policy_reduction=reduction)
         advantages = returns - values
-        terms = episode_losses(
-            log_probs, torch.zeros(()), advantages, advantages, advantages, 0.0, config
-        )
+        terms = episode_losses(log_probs, torch.zeros(()), advantages, advantages, 0.0, config)
         return (terms.policy + weight * (targets - values).square().mean(dim=-1)).sum()
 
     alpha = leak_temperature(task.episode_length, weight, reduction)
@@ -368,9 +366,7 @@ def test_the_identity_of_a_linear_value_head(baseline: Baseline, reduction: Redu
     def loss(head: torch.Tensor) -> torch.Tensor:
         advantages = returns - features @ head
         none = torch.zeros(())
-        return episode_losses(
-            log_probs, none, advantages, advantages, advantages, weight, config
-        ).total.mean()
+        return episode_losses(log_probs, none, advantages, advantages, weight, config).total.mean()
 
     zero = torch.zeros(4, dtype=torch.float64)
     gradient = torch.autograd.functional.jacobian(loss, zero)

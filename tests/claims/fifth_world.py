@@ -14,8 +14,8 @@ from pwm.analysis.fixed_points import huber_bias
 from pwm.analysis.predictions import predictions
 from pwm.analysis.slowdowns import LAW
 from pwm.analysis.theory import value_floor
-from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias, start_entropy
+from pwm.training.config import TrainConfig
 
 Elsewhere = Literal["found", "as predicted", "nothing changes", "slower", "none", "all"]
 """Worlds: as the real runs found; as every prediction says; as if no setting changed anything; with

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pwm.core.config import TrainConfig
+from pwm.training.config import TrainConfig
 
 COMPARED = ("rules-", "candidates-", "brake", "limits")
 """Prefixes of the names of experiments on these methods."""

@@ -23,10 +23,10 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law
 from pwm.analysis.theory import noise_weight, slowdown, value_floor
-from pwm.core.config import TrainConfig
 from pwm.core.leak import critic_bias
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
 from tests.claims.fifth_world import BEGINS, Elsewhere, elsewhere_outcome
 from tests.claims.rules_world import COMPARED, method_outcome, success
 from tests.support.outcomes import MadeUpRuns

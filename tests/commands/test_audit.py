@@ -20,15 +20,15 @@ from pwm.analysis.sampling import drawn, most_wrong
 from pwm.audit import __main__ as audit
 from pwm.audit import retraining
 from pwm.audit.comparison import command_of, published_runs
-from pwm.core.config import TrainConfig
-from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import parse
 from pwm.runs import worker
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import flat
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
 from pwm.train import Arguments
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer
 from tests.support.histories import session
 from tests.support.outcomes import published_from

@@ -23,11 +23,11 @@ from pwm.bench.operations import operations, plain_operations, product_rate
 from pwm.bench.plain import PlainLoop
 from pwm.bench.rows import EPISODES_PER_CALL, state_rows
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
-from pwm.engines import make_trainer
 from pwm.fused.engine import FusedEngine
+from pwm.runs.engines import make_trainer
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer
 from pwm.training.update import TorchEngine
 from tests.oracles.plain_agent import Trunk

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 import pwm.figures.training
-from pwm.core.config import TrainConfig
-from pwm.core.history import History
 from pwm.io.files import read_arrays
 from pwm.runs.fields import flat
 from pwm.runs.folders import FILES, reserved
 from pwm.runs.saved import load_run
 from pwm.train import NOT_SETTINGS, Arguments, train_command
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 from pwm.training.trainer import OPTIONAL, STATE, Trainer
 from tests.support.folders import contents
 from tests.support.histories import read_history, same

@@ -10,11 +10,11 @@ import torch
 
 from pwm.analysis.learning import FINAL_EPISODES, reward_to_learn
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
-from pwm.core.losses import episode_losses
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
+from pwm.training.config import TrainConfig
+from pwm.training.loss_options import episode_losses
 
 pytest.importorskip("jax", reason="NOT SHOWN: JAX is not installed")
 
@@ -41,7 +41,6 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
         episode.log_probs.flatten(1),
         episode.entropies.flatten(1),
         returns - episode.values.flatten(1),
-        returns - episode.head_values.flatten(1),
         returns - episode.values.flatten(1),
         run.critic_weight,
         run.loss,

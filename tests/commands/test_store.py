@@ -11,14 +11,14 @@ import pytest
 from filelock import FileLock
 
 from pwm import store as command
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
-from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
+from pwm.runs.engines import make_trainer
 from pwm.runs.experiment import Experiment
 from pwm.runs.inventory import HEADER
 from pwm.runs.shards import Shard, plan, planned
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
 from tests.support import sweeps
 from tests.support.folders import contents
 from tests.support.histories import made_up, session, shard_of

@@ -334,7 +334,7 @@ def test_help_lists_the_experiments(capsys: pytest.CaptureFixture[str]) -> None:
 
 MINE = """
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
+from pwm.training.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
 

@@ -27,9 +27,6 @@ from pwm import train
 from pwm.analysis.learning import learned
 from pwm.analysis.summary import summary
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.history import METRICS, History
-from pwm.core.loss_config import Balance
 from pwm.core.task import TaskConfig
 from pwm.io.cli import parse
 from pwm.io.files import make_folder
@@ -40,6 +37,9 @@ from pwm.runs.folders import CONFIG, CURVES, FILES, HISTORY, PROVENANCE, STATE_F
 from pwm.runs.saved import load_run
 from pwm.runs.training import EPISODES_PER_CHUNK
 from pwm.train import Arguments, train_command
+from pwm.training.config import TrainConfig
+from pwm.training.history import METRICS, History
+from pwm.training.loss_config import Balance
 from pwm.training.trainer import Trainer
 from tests.support.folders import contents, largest_file
 from tests.support.histories import read_history, same

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig, observation_table, reward_table
-from pwm.engines import make_trainer
+from pwm.runs.engines import make_trainer
+from pwm.training.config import TrainConfig
 from tests.oracles.plain_agent import PlainAgent
 
 Array = NDArray[np.float64]

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import (
     InputError,
     is_number,
@@ -18,8 +17,9 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.core.loss_config import LossConfig
 from pwm.runs.experiment import Experiment
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 
 
 @pytest.mark.parametrize(

@@ -1,253 +1,54 @@
-"""Gradients of the losses have their closed forms, in double precision."""
+"""Losses worked out by hand, and their gradients in closed form, in double precision."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
-from torch.nn.functional import huber_loss
 
-from pwm.core.loss_config import Baseline, LossConfig, LostGradients, Reduction, ValueLoss
-from pwm.core.losses import Losses, episode_losses, policy_loss
-from pwm.core.returns import discounted_returns
-from tests.oracles.plain_returns import returns_by_double_loop
+from pwm.core.losses import Reduction, entropy_bonus, policy_loss, value_loss
 
-BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
-REDUCTIONS: list[Reduction] = ["sum", "mean"]
+REDUCTIONS: tuple[Reduction, ...] = get_args(Reduction)
 
 
-class Case(NamedTuple):
-    config: LossConfig
-    critic_weights: Tensor  # (R,)
-    rewards: Tensor  # (R, T), like values and actions
-    values: Tensor
-    head_values: Tensor  # the same numbers
-    actions: Tensor
-    logits: Tensor  # (R, T, 3)
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> Case:
-    replicas, steps = draw(st.integers(1, 4)), draw(st.integers(1, 20))
-    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
-
-    def normal(*shape: int) -> Tensor:
-        return 2 * torch.randn(replicas, steps, *shape, generator=generator, dtype=torch.float64)
-
-    values = normal()
-    return Case(
-        LossConfig(
-            baseline=draw(st.sampled_from(BASELINES)),
-            policy_reduction=draw(st.sampled_from(REDUCTIONS)),
-            discount=draw(st.sampled_from([1.0, 0.9, 0.0])),
-            entropy_weight=draw(st.sampled_from([0.0, 0.3])),
-            optimism=draw(st.sampled_from([0.0, 1.5])),
-            lost_gradients=draw(st.sampled_from(get_args(LostGradients))),
-            value_loss=draw(st.sampled_from(get_args(ValueLoss))),
-        ),
-        critic_weights=normal()[:, 0].abs(),
-        rewards=normal().round(),
-        values=values.clone().requires_grad_(),
-        head_values=values.clone().requires_grad_(),
-        actions=torch.randint(3, (replicas, steps), generator=generator),
-        logits=normal(3).requires_grad_(),
-    )
-
-
-def losses_of(case: Case) -> tuple[Losses, Tensor]:
-    """The losses, as the engine computes them, and the advantages."""
-    log_policy = torch.log_softmax(case.logits, dim=-1)
-    log_probs = log_policy.gather(-1, case.actions.unsqueeze(-1)).squeeze(-1)
-    entropies = -(log_policy.exp() * log_policy).sum(dim=-1)
-    advantages = discounted_returns(case.rewards, case.config.discount) - case.values
-    head_advantages = advantages.detach() + case.values.detach() - case.head_values
-    losses = episode_losses(
-        log_probs,
-        entropies,
-        advantages,
-        head_advantages,
-        errors=advantages,
-        critic_weight=case.critic_weights,
-        config=case.config,
-    )
-    return losses, advantages
-
-
-@given(cases())
-def test_gradients_have_their_closed_forms(case: Case) -> None:
-    losses, _ = losses_of(case)
-    # Gradients reach the trunk through `values`, and the head through both tensors.
-    leaves = (case.values, case.head_values, case.logits)
-    by_values, by_head, by_logits = torch.autograd.grad(
-        losses.total.sum(), leaves, allow_unused=True, materialize_grads=True
-    )
-
-    config, steps = case.config, case.rewards.shape[1]
-    weights = case.critic_weights.unsqueeze(1)
-    values, logits = case.values.detach(), case.logits.detach()
-    returns = [returns_by_double_loop(row, config.discount) for row in case.rewards.tolist()]
-    advantages = torch.tensor(returns, dtype=torch.float64) - values
-    policy = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
-    taken = torch.eye(3, dtype=torch.float64)[case.actions]  # (R, T, 3)
-    log_prob = (taken * policy.log()).sum(dim=-1)
-    policy_factor = 1.0 if config.policy_reduction == "sum" else 1 / steps
-
-    entropy = -(policy * policy.log()).sum(dim=-1, keepdim=True)
-    kept = config.lost_gradients != "values"
-    for gradient, leaky in (
-        (by_values, {"attached", "attached_trunk"}),
-        (by_values + by_head, {"attached", "attached_head"}),
-    ):
-        leak = policy_factor * log_prob * (config.baseline in leaky)
-        bound = 1.0 if config.value_loss == "huber" else math.inf
-        expected = -2 * weights / steps * advantages.clamp(-bound, bound) + leak
-        torch.testing.assert_close(gradient, expected if kept else torch.zeros_like(expected))
-
-    factor = advantages.unsqueeze(-1) - config.optimism * entropy
-    reinforce = -factor * (taken - policy) * (config.lost_gradients != "log_probs")
-    bonus = config.entropy_weight * policy * (policy.log() + entropy)
-    torch.testing.assert_close(by_logits, policy_factor * (reinforce + bonus))
-
-
-@given(cases())
-def test_losses_follow_their_definitions(case: Case) -> None:
-    losses, attached = losses_of(case)
-    log_policies = torch.log_softmax(case.logits, dim=-1).tolist()
-    for replica, advantages in enumerate(attached.tolist()):
-        steps = range(len(advantages))
-        log_policy, actions = log_policies[replica], case.actions[replica].tolist()
-        raised = [
-            case.config.optimism * sum(-math.exp(log_p) * log_p for log_p in log_policy[step])
-            for step in steps
-        ]
-        gain = sum(
-            (advantages[step] - raised[step]) * log_policy[step][actions[step]] for step in steps
-        )
-        entropy = sum(-math.exp(log_p) * log_p for step in steps for log_p in log_policy[step])
-        policy_factor = 1.0 if case.config.policy_reduction == "sum" else 1 / len(steps)
-        policy = -policy_factor * gain
-        squares = [advantage**2 for advantage in advantages]
-        terms = squares
-        if case.config.value_loss == "huber":
-            terms = [a**2 if abs(a) <= 1 else 2 * abs(a) - 1 for a in advantages]
-        value = sum(terms) / len(steps)
-        total = policy + case.critic_weights[replica].item() * value
-        total -= case.config.entropy_weight * policy_factor * entropy
-        expected = [policy, value, total, sum(squares) / len(steps)]
-        assert [loss[replica].item() for loss in losses] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("reduction", REDUCTIONS)
-def test_detached_values_get_their_gradient_from_the_value_loss_alone(reduction: Reduction) -> None:
-    values = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64, requires_grad=True)
-    log_probs = torch.tensor([[-0.1, -2.0, -5.0]], dtype=torch.float64)
-    config = LossConfig(baseline="detached", policy_reduction=reduction)
-    for weight in (0.0, 4.0):
-        advantages = 3 - values
-        losses = episode_losses(
-            log_probs, -log_probs, advantages, advantages, advantages, weight, config
-        )
-        (gradient,) = torch.autograd.grad(losses.total.sum(), values)
-        expected = -2 * weight / 3 * advantages.detach()
-        torch.testing.assert_close(gradient, expected, rtol=1e-15, atol=0)
-    attached = policy_loss(log_probs, 3 - values, 3 - values, LossConfig())
-    (gradient,) = torch.autograd.grad(attached.sum(), values)
-    assert gradient.tolist() == log_probs.tolist()
-
-
-def test_each_replica_has_its_own_critic_weight() -> None:
-    advantages = torch.tensor([[1.0, 2.0]]).repeat(3, 1)
-    log_probs = torch.full((3, 2), -1.0)
-    weights = torch.tensor([0.0, 1.0, 10.0])
-    losses = episode_losses(
-        log_probs, -log_probs, advantages, advantages, advantages, weights, LossConfig()
-    )
-    assert losses.policy.tolist() == [3, 3, 3]
-    assert losses.value.tolist() == [2.5, 2.5, 2.5]
-    assert losses.total.tolist() == [3, 5.5, 28]
-
-
-def test_losses_worked_out_by_hand() -> None:
+@pytest.mark.parametrize("attached", [True, False])
+def test_losses_worked_out_by_hand(attached: bool) -> None:
     log_probs, entropies = torch.tensor([[-1.0, -2.0]]), torch.tensor([[1.0, 0.5]])
-    advantages = torch.tensor([[3.0, -1.0]])
-    for reduction, factor in zip(REDUCTIONS, (1, 0.5), strict=True):
-        policy, entropy = factor * 1.0, factor * 1.5
-        for baseline in BASELINES[:2]:
-            config = LossConfig(baseline=baseline, policy_reduction=reduction, entropy_weight=0.5)
-            losses = episode_losses(
-                log_probs, entropies, advantages, advantages, advantages, 0.5, config
-            )
-            assert losses.policy.tolist() == [policy]
-            assert losses.value.tolist() == [5]
-            assert losses.total.tolist() == [policy + 0.5 * 5 - 0.5 * entropy]
+    advantages = torch.tensor([[3.0, -1.0]])  # 3 * 1 - 1 * 2 = 1
+    assert policy_loss(log_probs, advantages, attached=attached).tolist() == [1]
+    mean = policy_loss(log_probs, advantages, attached=attached, reduction="mean")
+    assert mean.tolist() == [0.5]
+    assert value_loss(advantages).tolist() == [5]
+    assert entropy_bonus(entropies).tolist() == [1.5]
+    assert entropy_bonus(entropies, "mean").tolist() == [0.75]
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1),
-    steps=st.integers(2, 20),
-    scale=st.sampled_from([1e-3, 1.0, 1e3]),
-    baseline=st.sampled_from(BASELINES),
+    replicas=st.integers(1, 3),
+    steps=st.integers(1, 20),
+    weight=st.sampled_from([0.0, 0.5, 4.0]),
+    attached=st.booleans(),
     reduction=st.sampled_from(REDUCTIONS),
+    seed=st.integers(0, 2**32 - 1),
 )
-def test_normalised_advantages_have_the_gradient_of_autograd(
-    seed: int, steps: int, scale: float, baseline: Baseline, reduction: Reduction
+def test_the_gradient_in_the_values_is_the_documented_one(
+    replicas: int, steps: int, weight: float, attached: bool, reduction: Reduction, seed: int
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
-    shape = (3, steps)
-    values, head_values, log_probs = (
-        torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(3)
+    returns, values, numbers = (
+        torch.randn(replicas, steps, generator=generator, dtype=torch.float64) for _ in range(3)
     )
-    values, log_probs = scale * values, -log_probs.abs()
-    for leaf in (values, head_values, log_probs):
-        leaf.requires_grad_()
-    numbers = 0 * head_values + values.detach()  # the same, attached to the head
-    config = LossConfig(baseline=baseline, policy_reduction=reduction, normalise_advantages=True)
-    loss = policy_loss(log_probs, -values, -numbers, config)
-    ours = torch.autograd.grad(
-        loss.sum(), (values, log_probs), allow_unused=True, materialize_grads=True
-    )
-
-    plain = (values - values.mean(dim=1, keepdim=True)).neg()
-    plain = plain / (values.std(dim=1, keepdim=True) + 1e-8)
-    total = -(plain * log_probs).sum(dim=1)
-    total = total if reduction == "sum" else total / steps
-    torch.testing.assert_close(loss, total)
-    theirs = torch.autograd.grad(total.sum(), (values, log_probs))
-    into_trunk = theirs[0] if baseline in ("attached", "attached_trunk") else 0 * theirs[0]
-    torch.testing.assert_close(ours[0], into_trunk, rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(ours[1], theirs[1])
-
-
-def test_hubers_loss_is_twice_that_of_pytorch() -> None:
-    advantages = torch.tensor([[0.0, 0.5, -1.0, 1.5, -4.0]], dtype=torch.float64)
-    zeros = torch.zeros_like(advantages)
-    config = LossConfig(value_loss="huber")
-    losses = episode_losses(zeros, zeros, advantages, advantages, advantages, 1.0, config)
-    assert losses.value.item() == pytest.approx((0.25 + 1 + 2 + 7) / 5, rel=1e-12)
-    assert losses.value.item() == 2 * huber_loss(advantages, zeros).item()
-    assert losses.squared_error.item() == pytest.approx((0.25 + 1 + 2.25 + 16) / 5)
-
-
-def test_normalised_advantages_by_hand() -> None:
-    # Of 1, 2 and 6: mean 3, squares 4 + 1 + 9 = 14 over 2, standard deviation sqrt(7).
-    log_probs, advantages = torch.tensor([[-1.0, -1, -2]]), torch.tensor([[1.0, 2, 6]])
-    config = LossConfig(normalise_advantages=True)
-    loss = policy_loss(log_probs, advantages, advantages, config)
-    assert loss.item() == pytest.approx((-2 - 1 + 2 * 3) / 7**0.5)
-    # The critic's errors are not normalised.
-    losses = episode_losses(log_probs, -log_probs, advantages, advantages, advantages, 1.0, config)
-    assert losses.value.item() == pytest.approx((1 + 4 + 36) / 3)
-
-
-@pytest.mark.parametrize("field", ["baseline", "value_loss"])
-def test_a_new_word_of_an_option_is_not_silently_taken_for_another(field: str) -> None:
-    config = LossConfig()
-    object.__setattr__(config, field, "new")  # as after an addition to the option alone
-    steps = torch.ones(1, 3)
-    with pytest.raises(AssertionError, match="new"):
-        episode_losses(steps, steps, steps, steps, steps, 1.0, config)
+    log_probs = -numbers.abs()
+    values.requires_grad_()
+    log_probs.requires_grad_()
+    advantages = returns - values
+    policy = policy_loss(log_probs, advantages, attached=attached, reduction=reduction)
+    total = policy + weight * value_loss(advantages)
+    by_values, by_log_probs = torch.autograd.grad(total.sum(), (values, log_probs))
+    factor = 1.0 if reduction == "sum" else 1 / steps  # c
+    leak = factor * log_probs if attached else 0.0
+    torch.testing.assert_close(by_values, -2 * weight / steps * advantages + leak)
+    torch.testing.assert_close(by_log_probs, -factor * advantages)

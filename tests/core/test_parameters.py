@@ -8,10 +8,10 @@ from scipy import stats
 from torch import Tensor, nn
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.parameters import Layout
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import TrainConfig
 
 
 def padding(layout: Layout, num_columns: int) -> Tensor:

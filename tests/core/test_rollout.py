@@ -18,13 +18,14 @@ from scipy import stats
 from torch import Tensor
 
 from pwm.core.agent import Agent, AgentConfig, Outputs, State
-from pwm.core.loss_config import LossConfig
-from pwm.core.losses import episode_losses, policy_loss
+from pwm.core.losses import policy_loss
 from pwm.core.parameters import GATES, Weights
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
-from pwm.engines import EngineName
+from pwm.runs.engines import EngineName
+from pwm.training.loss_config import LossConfig
+from pwm.training.loss_options import episode_losses
 from tests.oracles.plain_agent import PlainAgent, play_plainly
 from tests.oracles.plain_task import PlainTask
 from tests.support.playing import play_by
@@ -291,19 +292,15 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
 
     def total(vector: Tensor) -> Tensor:
         log_probs, entropies, advantages = outputs(vector)
-        return episode_losses(
-            log_probs, entropies, advantages, advantages, advantages, 2.0, loss
-        ).total
+        return episode_losses(log_probs, entropies, advantages, advantages, 2.0, loss).total
 
     start = parameters.detach()[0, varied].requires_grad_()
     advantages_at_start = outputs(start)[2].detach()
 
     def total_with_constant_advantages(vector: Tensor) -> Tensor:
         log_probs, entropies, advantages = outputs(vector)
-        rest = episode_losses(
-            0 * log_probs, entropies, advantages, advantages, advantages, 2.0, loss
-        ).total
-        return rest + policy_loss(log_probs, advantages_at_start, advantages_at_start, loss)
+        rest = episode_losses(0 * log_probs, entropies, advantages, advantages, 2.0, loss).total
+        return rest + policy_loss(log_probs, advantages_at_start, reduction=loss.policy_reduction)
 
     function = total if loss.baseline == "attached" else total_with_constant_advantages
     assert torch.autograd.gradcheck(function, start)

@@ -17,7 +17,7 @@ from pwm.core.agent import Agent, AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.rollout import Draws, DrawSource, Episode
 from pwm.core.task import STIMULUS_SETS, Action, TaskConfig, correct_actions
-from pwm.engines import EngineName
+from pwm.runs.engines import EngineName
 from tests.oracles.plain_task import HOLD, LEFT, RIGHT, PlainTask, num_stimuli
 from tests.support.playing import play_by
 from tests.support.stimuli import ALL_PAIRS, stimulus_set

@@ -13,14 +13,14 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from pwm.analysis.outcomes import Outcomes
-from pwm.core.config import TrainConfig
-from pwm.core.history import METRICS, History
 from pwm.core.task import TaskConfig
 from pwm.experiments import chosen
 from pwm.figures.notes import Row
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import METRICS, History
 from tests.support.histories import made_up, session
 
 EXPERIMENT = Experiment(

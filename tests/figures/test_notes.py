@@ -14,14 +14,14 @@ from matplotlib.text import Annotation
 
 from pwm.analysis.outcomes import Outcomes
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.figures.notes import PANELS, Row, every_seed, mean_of_few_seeds, notes_figure, seeds_figure
 from pwm.figures.render import STYLE
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.figures.made_up import (
     WINDOWS,
     assert_close,

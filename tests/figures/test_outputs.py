@@ -19,7 +19,6 @@ from matplotlib.text import Text
 import pwm.figures
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.published import Published
-from pwm.core.config import SEMANTICS
 from pwm.experiments import EXPERIMENTS, NOTES
 from pwm.figures import __main__ as command
 from pwm.figures import outputs
@@ -30,6 +29,7 @@ from pwm.figures.render import STYLE
 from pwm.figures.tables import as_csv
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import SEMANTICS
 from tests.support.folders import contents, times
 from tests.support.histories import session
 from tests.support.refusals import assert_refused

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from pwm.analysis.rules import CONDITIONS, HELD_OUT, METHODS, compared
-from pwm.core.config import TrainConfig
 from pwm.figures.rules import rules_figure
+from pwm.training.config import TrainConfig
 from tests.support.outcomes import MadeUpEvidence
 
 SEEDS = 24

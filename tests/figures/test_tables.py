@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from pwm.core.history import METRICS
 from pwm.figures.tables import as_csv, coarsened, learned_table, quartiles
+from pwm.training.history import METRICS
 from tests.figures.made_up import (
     LEARNED,
     SOLVED,

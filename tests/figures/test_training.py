@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.figures.training import training_curves, training_figure
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.support.histories import made_up
 
 RUN = TrainConfig(num_episodes=300)

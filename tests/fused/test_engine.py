@@ -15,19 +15,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import METRICS, History
-from pwm.core.loss_config import Balance, LossConfig, Returns
-from pwm.core.losses import episode_losses
 from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
+from pwm.runs.engines import EngineName, make_trainer
 from pwm.runs.fields import replaced
 from pwm.training.balance import COMBINATIONS, combine, episode_scales
+from pwm.training.config import TrainConfig
+from pwm.training.episode import head_values_of
+from pwm.training.history import METRICS, History
+from pwm.training.loss_config import Balance, LossConfig, Returns
+from pwm.training.loss_options import episode_losses, partly_attached
 from pwm.training.update import TorchEngine, clipped
 from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
@@ -109,7 +110,8 @@ def reference(
     loss = run.loss
     doubles = parameters.detach().double().requires_grad_()
     agent = Agent(run.agent, run.task.num_stimuli)
-    episode = Rollout(run.task, agent).play(doubles, draws)
+    rollout = Rollout(run.task, agent)
+    episode = rollout.play(doubles, draws)
     rewards, values = episode.rewards.flatten().double(), episode.values.flatten()
     seen = torch.tensor([tracked], dtype=torch.float64)
     scales = episode_scales(seen, run)
@@ -121,16 +123,20 @@ def reference(
         return ((targets - values) / error).unsqueeze(0)
 
     errors = advantages_of(values, values.detach())
-    advantages, head_advantages = (
+    head_values = head_values_of(rollout, doubles, draws).flatten()
+    attached, of_head = (
         advantages_of(each, each if loss.leaking_targets else values.detach())
-        for each in (values, episode.head_values.flatten())
+        for each in (values, head_values)
     )
+    advantages = attached
+    if loss.baseline in ("attached_head", "attached_trunk"):
+        advantages = partly_attached(attached, of_head, loss.baseline)
     entropies = episode.entropies.flatten(1)
     log_probs = episode.log_probs.flatten(1)
     weight = run.critic_weight * critic
-    outputs = log_probs, entropies, advantages, head_advantages
-    losses = episode_losses(*outputs, errors, weight, loss)
-    alone = episode_losses(*outputs, errors, 0.0, loss).total
+    outputs = log_probs, entropies, errors, advantages
+    losses = episode_losses(*outputs, weight, loss)
+    alone = episode_losses(*outputs, 0.0, loss).total
     parts = [
         torch.autograd.grad(part + 0 * doubles.sum(), doubles, retain_graph=True)[0]
         for part in (alone, weight * losses.value)

@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from pwm.core.config import TrainConfig
+from pwm.training.config import TrainConfig
 
 pytestmark = [
     pytest.mark.machine,

@@ -14,11 +14,11 @@ import pytest
 import tyro
 from tqdm import tqdm
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require
 from pwm.io import cli, start
 from pwm.io.cli import errors_in_one_line, parse
 from pwm.io.errors import FileError
+from pwm.training.config import TrainConfig
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from pwm.core.errors import InputError
-from pwm.core.history import METRICS, History
 from pwm.io.errors import FileError
 from pwm.io.files import (
     COMMENT_SIZE,
@@ -33,6 +32,7 @@ from pwm.io.files import (
     write_json,
     write_signed,
 )
+from pwm.training.history import METRICS, History
 from tests.support.folders import contents, flipped
 from tests.support.histories import made_up, read_history, same
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.config import TrainConfig
+from pwm.training.config import TrainConfig
 
 
 def returns_by_double_loop(rewards: Sequence[float], discount: float) -> list[float]:

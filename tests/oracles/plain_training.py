@@ -17,9 +17,9 @@ from torch.nn.functional import huber_loss
 from torchjd.aggregation import PCGrad
 
 from pwm.core.agent import Agent
-from pwm.core.config import TrainConfig
 from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, Rollout
+from pwm.training.config import TrainConfig
 from tests.oracles.plain_returns import moments, returns_of
 
 LEAST_SCALE = 1e-4
@@ -103,7 +103,8 @@ class PlainTraining:
         targets = returns_of(run, torch.tensor(rewards), centre + spread * values)
         targets = (targets - centre) / spread
         errors = (targets.detach() - values) / error_scale
-        of_head = (targets.detach() - episode.head_values.flatten()) / error_scale
+        head_values = self._rollout.play(self._with_trunk_cut(), draws).values.flatten()
+        of_head = (targets.detach() - head_values) / error_scale
         advantages = self._advantages(errors, (targets - values) / error_scale)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
         policy = -factor * (advantages * log_probs).sum()
@@ -128,6 +129,12 @@ class PlainTraining:
             returns,
             [torch.as_tensor(metric).item() for metric in metrics],
         )
+
+    def _with_trunk_cut(self) -> Tensor:
+        """The parameters; gradients reach those of the heads only."""
+        of_heads = torch.zeros_like(self.parameters)
+        of_heads[:, self._agent.layout.trunk_size :] = 1
+        return of_heads * self.parameters + (1 - of_heads) * self.parameters.detach()
 
     def _advantages(self, errors: Tensor, attached_errors: Tensor) -> Tensor:
         """Advantages of the policy loss, from errors with detached and with attached targets."""

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pwm.core.config import TrainConfig
-from pwm.core.history import METRICS, History
 from pwm.runs.fields import identity
+from pwm.training.config import TrainConfig
+from pwm.training.history import METRICS, History
 
 NODE = shutil.which("node")
 PAGE = Path(__file__).parents[2] / "paper" / "page"

@@ -14,10 +14,10 @@ import pytest
 
 from pwm.analysis.estimates import success_rate
 from pwm.analysis.sampling import most_wrong
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.page.content import Runs
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.page.node import PAGE
 from tests.support.browser import PROGRAMS, Browser, browser, missing
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from pwm.analysis.published import Published
-from pwm.core.config import TrainConfig
-from pwm.core.history import History
-from pwm.core.loss_config import LossConfig
-from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.digests import digests_of
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import identity
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
+from pwm.training.loss_config import LossConfig
 from tests.page.node import PAGE, needs_node, node, train
 from tests.support.training import history_of
 from tests.tools.pins import PINS, SETTINGS, digest, population

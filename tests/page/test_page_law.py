@@ -17,10 +17,10 @@ from pwm.analysis.levels import reward_levels
 from pwm.analysis.sampling import most_wrong
 from pwm.analysis.theory import mean_return, noise_weight, slowdown, value_floor
 from pwm.analysis.times import median_time
-from pwm.core.history import METRICS, History
 from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.task import TaskConfig
 from pwm.page.assembly import joined
+from pwm.training.history import METRICS, History
 from tests.page.node import NODE, needs_node
 
 pytestmark = needs_node

@@ -11,10 +11,10 @@ from collections import Counter
 import numpy as np
 
 from pwm.analysis.outcomes import Outcomes
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.tools import check_logs
 from pwm.tools.logs import FEWEST
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 
 SETTINGS = 300
 VERDICTS = ("leak", "no leak", "cannot tell")

@@ -10,7 +10,7 @@ from textwrap import indent
 
 import pytest
 
-from pwm.core.loss_config import LossConfig
+from pwm.training.loss_config import LossConfig
 from tests.pwm_tools.agents import AGENTS
 from tests.pwm_tools.libraries import LIBRARIES
 from tests.pwm_tools.table import row

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.runs.digests import digests_of, trail_ends, trails_of
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from tests.support.histories import made_up
 
 

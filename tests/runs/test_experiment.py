@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.runs.experiment import Experiment
+from pwm.training.config import TrainConfig
 from tests.support.sweeps import TINY, experiment
 
 BASE = TINY.base

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.fields import flat, identity, replaced, restored
 from pwm.runs.shards import Shard, plan
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.support.training import settings_of_runs
 
 

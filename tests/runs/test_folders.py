@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.folders import CONFIG, STATE_FILE, folder_name, reserved, save_configs
 from pwm.runs.locks import LOCK
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.support.folders import contents
 
 RUNS = (TrainConfig(), TrainConfig(seed=4), TrainConfig(critic_weight=1.0))

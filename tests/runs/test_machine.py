@@ -18,7 +18,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from pwm.core.config import TrainConfig
 from pwm.io.repository import REPOSITORY
 from pwm.runs import slurm
 from pwm.runs.experiment import Experiment
@@ -27,6 +26,7 @@ from pwm.runs.shards import Shard, planned
 from pwm.runs.slurm import max_tasks, slurm_jobs
 from pwm.runs.storage import Store
 from pwm.runs.worker import Sweep
+from pwm.training.config import TrainConfig
 from tests.tools.kills import CHECKPOINT_EVERY
 
 pytestmark = pytest.mark.machine

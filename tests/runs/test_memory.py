@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.runs.memory import memory_errors, require_memory
 from pwm.runs.training import EPISODES_PER_CHUNK, episodes_per_chunk
+from pwm.training.config import TrainConfig
 
 HUGE = TrainConfig(agent=AgentConfig(hidden_size=10**6))
 LONG = TrainConfig(task=TaskConfig(episode_length=10**12))

@@ -13,14 +13,11 @@ import pytest
 import torch
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import OptimizerName, TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
-from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
 from pwm.io.errors import FileError
+from pwm.runs.engines import EngineName, make_trainer
 from pwm.runs.folders import (
     CONFIG,
     CURVES,
@@ -32,6 +29,9 @@ from pwm.runs.folders import (
     save_configs,
 )
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
+from pwm.training.config import OptimizerName, TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
+from pwm.training.loss_config import LossConfig
 from tests.support.histories import same
 from tests.support.training import trained
 

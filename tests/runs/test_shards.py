@@ -14,8 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
 from pwm.io.files import write_arrays
 from pwm.runs import shards as planning
@@ -23,6 +21,8 @@ from pwm.runs.experiment import INNER_AXES
 from pwm.runs.fields import flat
 from pwm.runs.shards import FEWEST_RUNS, MOST_RUNS, SHARD_SECONDS, Member, Shard, plan, planned
 from pwm.runs.shards import shard_of as restored
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.support.histories import shard_of
 from tests.support.sweeps import TINY, experiment
 from tests.support.training import history_of

@@ -16,14 +16,14 @@ import pytest
 from numpy.typing import NDArray
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import History
 from pwm.core.task import TaskConfig
-from pwm.engines import make_trainer
 from pwm.io.errors import FileError
+from pwm.runs.engines import make_trainer
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import History
 from tests.support.folders import contents, flipped, largest_file
 from tests.support.histories import made_up, same, session, shard_of
 from tests.support.training import history_of

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 import pytest
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.runs import worker
@@ -24,6 +23,7 @@ from pwm.runs.locks import is_locked, lock, report, reported
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Session, Store
 from pwm.runs.worker import Sweep, serve, train_shards
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer
 from tests.support.folders import contents, histories, largest_file, times
 from tests.support.histories import made_up, session, shard_of

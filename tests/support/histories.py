@@ -7,11 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pwm.core.config import TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
-from pwm.io.files import HISTORY, PROBED, as_history, read_arrays
+from pwm.io.files import read_arrays
 from pwm.runs.shards import Member, Shard
 from pwm.runs.storage import Session
+from pwm.training.config import TrainConfig
+from pwm.training.history import (
+    AGENT_DIAGNOSTICS,
+    ARRAYS,
+    DIAGNOSTICS,
+    FURTHER_ARRAYS,
+    METRICS,
+    History,
+)
 
 
 def shard_of(runs: Sequence[TrainConfig]) -> Shard:
@@ -74,7 +81,8 @@ def of_rewards(episode: Sequence[int], reward: Sequence[Sequence[float]]) -> His
 
 def read_history(path: Path) -> History:
     """Reads and verifies a file that holds a history alone."""
-    return as_history(path, read_arrays(path, HISTORY, *PROBED))
+    arrays = read_arrays(path, ARRAYS, *FURTHER_ARRAYS)
+    return History.of_curves(arrays["episode"], arrays, arrays.get("probe_episode"))
 
 
 def same(one: History, other: History) -> bool:

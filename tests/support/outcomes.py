@@ -14,13 +14,13 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import Published, Record, plan_of
 from pwm.analysis.stored import OUTCOME
-from pwm.core.config import TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.digests import stored_records
 from pwm.experiments import EXPERIMENTS
 from pwm.runs.experiment import Experiment
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from tests.support.histories import made_up, session
 
 Cell = Callable[[TrainConfig], Mapping[str, ArrayLike]]

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.parameters import VALUE
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig, observation_table
-from pwm.engines import EngineName
 from pwm.fused.engine import FusedEngine
+from pwm.runs.engines import EngineName
+from pwm.training.config import TrainConfig
 
 
 def play_by(
@@ -61,6 +61,5 @@ def _play_fused(task: TaskConfig, agent: AgentConfig, parameters: Tensor, draws:
         log_probs=by_step(work.log_policy[work.action, work.row]),
         entropies=by_step(work.entropy[work.row]),
         values=by_step(work.heads[-1, work.row, VALUE]),
-        head_values=by_step(work.heads[-1, work.row, VALUE]),
         hidden=by_step(work.hidden[0, work.row, : agent.hidden_size]),
     )

@@ -7,12 +7,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from typing import Any, NoReturn
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import Pool
 from pwm.runs.shards import Shard
 from pwm.runs.worker import train_shards
+from pwm.training.config import TrainConfig
 
 TINY = Experiment(
     name="tiny",

@@ -8,11 +8,11 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import OptimizerName, TrainConfig
-from pwm.core.history import History
-from pwm.core.loss_config import Balance, Baseline, LossConfig, Returns, ValueLoss
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import OptimizerName, TrainConfig
+from pwm.training.history import History
+from pwm.training.loss_config import Balance, Baseline, LossConfig, Returns, ValueLoss
 from pwm.training.trainer import Trainer
 
 

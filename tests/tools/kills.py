@@ -24,13 +24,13 @@ from tempfile import TemporaryDirectory
 
 import tyro
 
-from pwm.core.config import TrainConfig
 from pwm.io.repository import REPOSITORY
 from pwm.runs.experiment import Experiment
 from pwm.runs.scheduler import processes, run
 from pwm.runs.shards import planned
 from pwm.runs.storage import Store
 from pwm.runs.worker import Sweep, train_shards
+from pwm.training.config import TrainConfig
 from tests.support.folders import is_history
 
 CHECKPOINT_EVERY = 0.3  # seconds, so that short sweeps have checkpoints

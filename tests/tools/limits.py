@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pwm.core.config import TrainConfig
 from pwm.fused.buffers import Episodes
 from pwm.fused.elementary import ONE, sigmoid, tanh
 from pwm.fused.layout import NUM_GATES, Floats
 from pwm.fused.vectors import WIDE, load_wide, store
+from pwm.training.config import TrainConfig
 from tests.tools.counters import entry
 
 

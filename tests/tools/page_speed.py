@@ -20,10 +20,10 @@ from tempfile import TemporaryDirectory
 from tqdm import trange
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.task import TaskConfig
-from pwm.engines import make_trainer
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import identity
+from pwm.training.config import TrainConfig
 from tests.page.node import NODE, PAGE, node
 from tests.support.browser import PROGRAMS, Browser, browser, missing
 

@@ -26,9 +26,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from pwm.core.config import TrainConfig
 from pwm.core.rollout import DrawSource
-from pwm.engines import make_trainer
 from pwm.fused import kernel
 from pwm.fused.advantages import measure_errors
 from pwm.fused.backward import _backpropagate_states, differentiate_heads, differentiate_losses
@@ -53,7 +51,9 @@ from pwm.fused.products import (
     transpose,
 )
 from pwm.io.provenance import cpu_model
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import replaced
+from pwm.training.config import TrainConfig
 from pwm.training.update import one_thread
 from tests.tools.counters import (
     catch_traps,

@@ -22,14 +22,14 @@ from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.published import Published
 from pwm.claims.every import claims
-from pwm.core.config import TrainConfig
 from pwm.core.errors import require
-from pwm.engines import make_trainer
 from pwm.experiments import EXPERIMENTS
 from pwm.io.cli import errors_in_one_line, parse
+from pwm.runs.engines import make_trainer
 from pwm.runs.fields import replaced
 from pwm.runs.shards import plan
 from pwm.runs.storage import Store
+from pwm.training.config import TrainConfig
 
 TRAINED = "separate"
 PERTURBATIONS: Mapping[str, Callable[[TrainConfig], dict[str, Any]]] = MappingProxyType(

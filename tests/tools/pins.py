@@ -4,7 +4,7 @@
     python -m tests.tools.pins --write    pins them
 
 After a change that is meant to alter histories, pin them again, raise `SEMANTICS` in
-`pwm/core/config.py`, and give the reason in the commit.
+`pwm/training/config.py`, and give the reason in the commit.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from pwm.training.trainer import Trainer
 from tests.support.training import trained
 

@@ -14,14 +14,10 @@ from torch import Tensor
 from torchjd.aggregation import IMTLG, PCGrad
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.episode import Scales
 from pwm.core.errors import InputError
-from pwm.core.history import METRICS
-from pwm.core.loss_config import Balance, LossConfig, Returns
 from pwm.core.rollout import Draws, DrawSource
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.balance import (
     COMBINATIONS,
     combine,
@@ -30,6 +26,10 @@ from pwm.training.balance import (
     learn_log_variance,
     num_states,
 )
+from pwm.training.config import TrainConfig
+from pwm.training.episode import Scales
+from pwm.training.history import METRICS
+from pwm.training.loss_config import Balance, LossConfig, Returns
 from pwm.training.optimiser import Optimiser
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import Trainer

@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
-from pwm.core.loss_config import Baseline, LossConfig, Reduction
+from pwm.core.losses import Reduction
 from pwm.core.parameters import VALUE
-from pwm.core.returns import bootstrapped_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig, observation_table
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import (
     AgentProbe,
     GradientProbe,
@@ -27,6 +25,9 @@ from pwm.training.diagnostics import (
     net_weights,
     trial_states,
 )
+from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
+from pwm.training.loss_config import Baseline, LossConfig
+from pwm.training.loss_options import bootstrapped_returns
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 

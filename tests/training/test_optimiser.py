@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pwm.core.config import OptimizerName, TrainConfig
+from pwm.training.config import OptimizerName, TrainConfig
 from pwm.training.optimiser import Optimiser
 
 RATES = (1e-4, 0.01, 3.0)

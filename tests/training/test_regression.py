@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from pytest_regressions.ndarrays_regression import NDArraysRegressionFixture
 from torch import Tensor
 
-from pwm.core import losses
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import Baseline, LossConfig, Reduction
-from pwm.core.losses import policy_loss
+from pwm.core.losses import Reduction, policy_loss
 from pwm.core.task import TaskConfig
+from pwm.training import loss_options
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import LossConfig
 from tests.support.training import history_of
 
 pytestmark = pytest.mark.usefixtures("double_precision")
@@ -85,36 +85,33 @@ def test_histories_are_as_pinned(name: str, ndarrays_regression: NDArraysRegress
 
 
 def wrong_sign(
-    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
+    log_probs: Tensor, advantages: Tensor, *, attached: bool, reduction: Reduction
 ) -> Tensor:
-    return -policy_loss(log_probs, advantages, head_advantages, config)
+    return -policy_loss(log_probs, advantages, attached=attached, reduction=reduction)
 
 
 def other_baseline(
-    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
+    log_probs: Tensor, advantages: Tensor, *, attached: bool, reduction: Reduction
 ) -> Tensor:
-    baseline: Baseline = "attached" if config.baseline == "detached" else "detached"
-    other = replace(config, baseline=baseline, leaking_targets=False)
-    return policy_loss(log_probs, advantages, head_advantages, other)
+    return policy_loss(log_probs, advantages, attached=not attached, reduction=reduction)
 
 
 def other_reduction(
-    log_probs: Tensor, advantages: Tensor, head_advantages: Tensor, config: LossConfig
+    log_probs: Tensor, advantages: Tensor, *, attached: bool, reduction: Reduction
 ) -> Tensor:
-    reduction: Reduction = "sum" if config.policy_reduction == "mean" else "mean"
-    other = replace(config, policy_reduction=reduction)
-    return policy_loss(log_probs, advantages, head_advantages, other)
+    other: Reduction = "sum" if reduction == "mean" else "mean"
+    return policy_loss(log_probs, advantages, attached=attached, reduction=other)
 
 
 @pytest.mark.parametrize("mistake", [wrong_sign, other_baseline, other_reduction])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_mistake_in_the_loss_exceeds_the_tolerance(
     name: str,
-    mistake: Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor],
+    mistake: Callable[..., Tensor],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     right = history(SETTINGS[name])
-    monkeypatch.setattr(losses, "policy_loss", mistake)
+    monkeypatch.setattr(loss_options, "policy_loss", mistake)
     wrong = history(SETTINGS[name])
     for metric in ("value_loss", "policy_loss", "entropy", "critic_bias"):
         assert np.abs(wrong[metric] - right[metric]).max() > 1000 * TOLERANCE, metric

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias
-from pwm.core.loss_config import Balance, LossConfig, Returns
 from pwm.core.parameters import VALUE
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import Balance, LossConfig, Returns
 from pwm.training.start import critic_start, guessing_return, initial_parameters
 
 RUN = TrainConfig(task=TaskConfig(episode_length=15), agent=AgentConfig(hidden_size=5))

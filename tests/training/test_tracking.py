@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
-from pwm.core.loss_config import Baseline, LossConfig, Returns
 from pwm.core.rollout import Draws, DrawSource, Rollout
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import TrainConfig
+from pwm.training.loss_config import Baseline, LossConfig, Returns
 from pwm.training.tracking import Tracked, track
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_returns import moments, returns_by_double_loop

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
-from pwm.core.history import METRICS, History
-from pwm.core.loss_config import LossConfig
 from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer
+from pwm.runs.engines import EngineName, make_trainer
+from pwm.training.config import TrainConfig
+from pwm.training.history import METRICS, History
+from pwm.training.loss_config import LossConfig
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 

@@ -16,6 +16,7 @@ from pwm.core.errors import (
     require_choice,
     require_non_negative,
 )
+from pwm.core.losses import Reduction
 
 Balance = Literal[
     "fixed", "stop-trunk", "per-loss", "equal", "pcgrad", "uncertainty", "popart", "return-scale"
@@ -25,7 +26,6 @@ LostGradients = Literal["none", "values", "log_probs"]
 Returns = Literal["raw", "centred", "standardised"]
 Horizon = Literal["episode", "trial"]
 ValueLoss = Literal["squared", "huber"]
-Reduction = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True, kw_only=True)

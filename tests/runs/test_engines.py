@@ -15,12 +15,12 @@ from llvmlite import binding
 
 import pwm
 from pwm.core.agent import AgentConfig
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
-from pwm.engines import EngineName, make_trainer, require_numba
 from pwm.fused import compilation, kernel
 from pwm.fused.engine import FusedEngine
+from pwm.runs.engines import EngineName, make_trainer, require_numba
+from pwm.training.config import TrainConfig
 from pwm.training.update import TorchEngine
 
 ROOT = Path(pwm.__file__).parent.parent
@@ -30,8 +30,8 @@ QUICK = TrainConfig(
 
 # Prints the number of cache hits and misses.
 LOADED = (
-    "from pwm.engines import make_trainer",
-    "from pwm.core.config import TrainConfig",
+    "from pwm.runs.engines import make_trainer",
+    "from pwm.training.config import TrainConfig",
     "make_trainer([TrainConfig()])",
     "from pwm.fused.kernel import train",
     "print(len(train.stats.cache_hits), len(train.stats.cache_misses))",
@@ -75,8 +75,8 @@ def test_the_fused_engine_refuses_other_devices_than_the_cpu() -> None:
 def test_the_torch_engine_needs_no_compiler() -> None:
     loaded = in_python(
         "import sys, pwm.train",
-        "from pwm.engines import make_trainer",
-        "from pwm.core.config import TrainConfig",
+        "from pwm.runs.engines import make_trainer",
+        "from pwm.training.config import TrainConfig",
         "make_trainer([TrainConfig()], 'torch')",
         "print('numba' in sys.modules)",
     )

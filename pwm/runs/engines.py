@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from pwm.core.config import TrainConfig
 from pwm.core.errors import InputError, require, require_choice
 from pwm.io.errors import FileError
+from pwm.training.config import TrainConfig
 from pwm.training.trainer import Trainer, as_population
 from pwm.training.update import TorchEngine
 

@@ -1,5 +1,8 @@
 """Plays one `rollout.Episode` of a population; computes its advantages, losses and metrics.
 
+By default, the losses are those of the example in `pwm.core`. Options of `LossConfig` change the
+returns, scale the errors, or choose what gradients reach.
+
 Shapes: R replicas, P parameters, N trials, L steps per trial, T = N L steps per episode.
 """
 
@@ -10,11 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pwm.core.history import METRICS
-from pwm.core.loss_config import LossConfig
-from pwm.core.losses import Losses, episode_losses
-from pwm.core.returns import bootstrapped_returns, discounted_returns
+from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, Episode, Rollout
+from pwm.training.history import METRICS
+from pwm.training.loss_config import LossConfig
+from pwm.training.loss_options import (
+    Losses,
+    bootstrapped_returns,
+    episode_losses,
+    partly_attached,
+)
 
 
 class Scales(NamedTuple):
@@ -55,34 +63,32 @@ def play_episode(
     Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
     episode = rollout.play(parameters, draws)
-    # v, [R, T], twice: gradients of the second reach only the value head
-    raw_values, head_values = episode.values.flatten(1), episode.head_values.flatten(1)
+    raw_values = episode.values.flatten(1)  # v, (R, T)
     centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"
     # One row per trial, (R N, L), or per episode, (R, T), so that returns end with it.
     rewards = episode.rewards.flatten(0, 1) if by_trial else episode.rewards.flatten(1)
 
-    def targets(v: Tensor) -> Tensor:
-        """λ-returns that bootstrap from the outputs v, [R, T], in the units of v: [R, T]."""
-        values = (centre + spread * v).reshape_as(rewards)
+    def errors_of(v: Tensor, later: Tensor) -> Tensor:
+        """Errors A of the outputs v; their λ-returns bootstrap from the outputs `later`: [R, T]."""
+        values = (centre + spread * later).reshape_as(rewards)
         returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
-        return (returns.reshape_as(v) - centre) / spread
+        return ((returns.reshape_as(v) - centre) / spread - v) / error_scale
 
-    # By default, the targets are the returns G; errors and both kinds of advantages are G - v.
-    fixed_targets = targets(raw_values.detach())
-    errors = (fixed_targets - raw_values) / error_scale  # A = G - v, scaled
-    advantages, head_advantages = errors, (fixed_targets - head_values) / error_scale
+    errors = advantages = errors_of(raw_values, raw_values.detach())  # by default, G - v
     if config.leaking_targets:
         # The policy loss's gradient also reaches v_t through the targets of earlier steps s. With
         # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s) ≥ 0.
-        advantages = (targets(raw_values) - raw_values) / error_scale
-        head_advantages = (targets(head_values) - head_values) / error_scale
+        advantages = errors_of(raw_values, raw_values)
+    if config.baseline in ("attached_head", "attached_trunk"):
+        head_values = head_values_of(rollout, parameters, draws)
+        later = head_values if config.leaking_targets else head_values.detach()
+        advantages = partly_attached(advantages, errors_of(head_values, later), config.baseline)
     losses = episode_losses(
         log_probs=episode.log_probs.flatten(1),
         entropies=episode.entropies.flatten(1),
-        advantages=advantages,
-        head_advantages=head_advantages,
         errors=errors,
+        advantages=advantages,
         critic_weight=critic_weights * scales.critic_factor,
         config=config,
     )
@@ -106,6 +112,14 @@ def episode_metrics(played: Played, config: LossConfig) -> Tensor:
         "critic_bias": _mean(played.values - played.returns),
     }
     return torch.stack([metrics[name] for name in METRICS]).detach()
+
+
+def head_values_of(rollout: Rollout, parameters: Tensor, draws: Draws) -> Tensor:
+    """The outputs v of the episode again, [R, T]; gradients reach only the heads' parameters."""
+    trunk_size = rollout.agent.layout.trunk_size
+    trunk, heads = parameters[:, :trunk_size].detach(), parameters[:, trunk_size:]
+    # With the same draws, the same actions and trials follow.
+    return rollout.play(torch.cat([trunk, heads], dim=1), draws).values.flatten(1)
 
 
 def _mean(terms: Tensor) -> Tensor:

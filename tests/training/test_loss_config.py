@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pwm.core.errors import InputError
-from pwm.core.loss_config import LossConfig
+from pwm.training.loss_config import LossConfig
 
 BAD_VALUES: list[tuple[str, Any]] = [
     ("baseline", "none"),

@@ -16,8 +16,8 @@ from pwm.core.errors import (
     require_non_negative,
     require_positive,
 )
-from pwm.core.loss_config import LossConfig
 from pwm.core.task import TaskConfig
+from pwm.training.loss_config import LossConfig
 
 OptimizerName = Literal["rmsprop", "adam", "sgd"]
 MOST_DECAY = 0.999999  # it must not round to 1 as a float32

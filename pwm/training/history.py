@@ -20,6 +20,10 @@ DIAGNOSTICS = (
 )  # fmt: skip
 AGENT_DIAGNOSTICS = ("activity", "saturated", "value_weight_norm", "trace", "distance")
 """Names of the diagnostics, which `pwm.training.diagnostics` defines and computes."""
+ARRAYS = ("episode", *METRICS)
+"""Names of the arrays of every history (`History.arrays`)."""
+FURTHER_ARRAYS = (DIAGNOSTICS, ("probe_episode", *DIAGNOSTICS, *AGENT_DIAGNOSTICS))
+"""Further arrays of a history with diagnostics: at the ends of windows, or at `probe_at`."""
 
 
 @dataclass(frozen=True)
