@@ -1,6 +1,7 @@
 """Compiled backward pass: the gradient of an episode's total loss.
 
-`pwm.core.losses` has the loss's derivatives; `pwm.fused.buffers` explains rows, levels and shapes.
+`pwm.core.losses` has the derivatives of the losses by default, `pwm.training.loss_options` the
+options; `pwm.fused.buffers` explains rows, levels and shapes.
 """
 
 from __future__ import annotations
