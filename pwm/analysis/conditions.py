@@ -21,8 +21,7 @@ from pwm.analysis.estimates import Estimate, interval
 from pwm.analysis.evidence import Evidence
 from pwm.analysis.outcomes import Outcomes
 from pwm.analysis.predictions import fitted_law, learned_when_slowed
-from pwm.analysis.theory import noise_weight
-from pwm.core.leak import policy_factor
+from pwm.analysis.theory import noise_weight, policy_factor
 from pwm.experiments.grids import TRIAL_LENGTHS
 
 LARGEST_LIGHT = 20.0  # largest weight used to fit a lower edge, for a summed policy loss

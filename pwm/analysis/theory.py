@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from pwm.core.losses import Reduction
 
 
+def policy_factor(steps: int, reduction: Reduction) -> float:
+    """Factor c of each step's term in the policy loss: 1 for a sum, 1/T for a mean of T steps."""
+    return 1.0 if reduction == "sum" else 1 / steps
+
+
 def mean_return(success: float, num_trials: int, reward: float = 1.0) -> float:
     """Mean expected return over the steps of an episode of N trials, in reward.
 

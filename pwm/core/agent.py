@@ -66,7 +66,8 @@ class Agent:
     ) -> None:
         self.config = config
         self.layout = Layout(num_stimuli, config.hidden_size, config.num_trunks)
-        # One call of sigmoid serves all gates: the cell gate's input is doubled (`_step`).
+        # As tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid serves all gates if the cell gate's
+        # input is doubled.
         by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
         self._gate_scale = by_gate.repeat_interleave(self.layout.padded_size).to(device)  # (4 U,)
 
@@ -104,8 +105,8 @@ class Agent:
         if state is not None:
             step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
         gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
-        input_gate, forget_gate, half, output_gate = gates.chunk(NUM_GATES, dim=-1)
-        cell = input_gate * (2 * half - 1)  # the candidate, tanh(x) = 2 sigmoid(2 x) - 1
+        input_gate, forget_gate, cell_sigmoid, output_gate = gates.chunk(NUM_GATES, dim=-1)
+        cell = input_gate * (2 * cell_sigmoid - 1)  # tanh of the cell gate's input
         if state is not None:
             cell = cell + forget_gate * state.cell
         return State(output_gate * torch.tanh(cell), cell)

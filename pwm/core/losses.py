@@ -1,8 +1,13 @@
 """The losses of one episode, as pure functions.
 
-With the return G_t to the end of the episode, the value v_t, the advantage A_t = G_t - v_t, the
-policy's entropy H_t, the critic weight w, and c, which is 1 if the policy loss is a sum over the T
-steps of the episode and 1/T if it is a mean,
+At step t of an episode of T steps, let
+
+    G_t         be the return to the end of the episode,
+    v_t         the critic's value,
+    A_t         the advantage G_t - v_t,
+    π(a_t), H_t the policy's probability of the action taken, and its entropy,
+    w           the critic weight,
+    c           1 if the policy loss is a sum over the steps, 1/T if it is a mean. Then
 
     value loss  = mean_t A_t²
     policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached
@@ -13,10 +18,11 @@ Hence, with G constant,
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: as log π ≤ 0, it raises the critic's values, by c T H / (2 w) at their
-fixed point (`pwm.core.leak`).
+fixed point (`pwm.core.leak`). The gradient in log π is the same with and without it, as Ã = A; but
+in a trunk that critic and policy share, the leak also trains weights that the policy reads.
 
-A weight w here, with a summed policy loss, equals w / T in a library that averages both losses, and
-2 w / T if it also halves the squared error.
+A weight w here, with a summed policy loss, has the effect of w / T in a library that averages both
+losses, whose total is this one divided by T, and of 2 w / T if it also halves the squared error.
 
 Shapes: R replicas, T steps per episode.
 """

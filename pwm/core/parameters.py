@@ -1,4 +1,4 @@
-"""The layout of the agent's parameters: those of a replica are one vector, of a tensor [R, P].
+"""How the agent's parameters are stored: a tensor [R, P], one vector of P numbers per replica.
 
 Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and vectors to a
 multiple of 32 numbers. A padded unit's weights, in and out, start at 0, so it outputs 0 and passes
@@ -27,8 +27,10 @@ GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
 NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
-ROW_MULTIPLE = 32  # PyTorch's loops take up to 32 numbers at once; a remainder rounds differently
-UNIT_MULTIPLE = ROW_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
+VECTOR_MULTIPLE = (
+    32  # PyTorch's loops take up to 32 numbers at once; a remainder rounds differently
+)
+UNIT_MULTIPLE = VECTOR_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
 
 
 class Weights(NamedTuple):
@@ -45,7 +47,7 @@ def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
     """Shapes of the parameters of an LSTM and its head by name: rows, blocks, columns per block.
 
     An LSTM tensor has one block per gate, a head tensor a single one. Initial parameters are drawn
-    and stored in this order.
+    in this order.
     """
     return {
         "input_weight": (num_stimuli, NUM_GATES, units),
@@ -58,9 +60,10 @@ def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
 
 
 class Layout:
-    """The place of each parameter in a row, for LSTMs with `hidden_size` units on S stimuli.
+    """The place of each parameter in a replica's vector, for LSTMs of `hidden_size` units.
 
-    A replica has `num_trunks` LSTMs, each with a linear head.
+    A replica has `num_trunks` LSTMs, each with a linear head. Its vector has the tensors in the
+    order of `_shapes`: each first of the first LSTM or head, then of the second, if there are two.
     """
 
     def __init__(self, num_stimuli: int, hidden_size: int, num_trunks: int) -> None:
@@ -71,15 +74,15 @@ class Layout:
         self._padded_shapes = _shapes(num_stimuli, self.padded_size)
         self._sizes = [num_trunks * prod(shape) for shape in self._padded_shapes.values()]
         self.trunk_size = sum(self._sizes[:-2])  # the heads' weights and biases come last
-        """Number of trunk parameters per replica, with padding; they come first in P."""
+        """Number of parameters of LSTMs, with padding; they come first in the vector."""
 
     def initial_parameters(self, seeds: Sequence[int]) -> Tensor:
         """Initial parameters of one replica per seed, on the CPU: [R, P].
 
-        Uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; in heads too. `critic_start` is not added.
+        Uniform on ±1/sqrt(hidden size), as in `nn.LSTM`; in heads too.
         """
-        row_size = ceil(sum(self._sizes) / ROW_MULTIPLE) * ROW_MULTIPLE  # P
-        parameters = torch.zeros(len(seeds), row_size)
+        vector_size = ceil(sum(self._sizes) / VECTOR_MULTIPLE) * VECTOR_MULTIPLE  # P
+        parameters = torch.zeros(len(seeds), vector_size)
         views = self._unpadded(parameters).values()
         counts = [view[0].numel() for view in views]  # numbers to draw for each tensor
         uniform = to_uniform(Streams(seeds, "initialisation").draw(sum(counts)))

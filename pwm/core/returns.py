@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-BLOCK = 16  # steps; padded to a multiple, products have the same bits for one replica and many
+BLOCK = 16  # steps are padded to a multiple of it: products have the same bits for 1 and R replicas
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:

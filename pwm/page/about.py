@@ -30,7 +30,7 @@ def about() -> dict[str, Any]:
             "gates": parameters.NUM_GATES,
             "outputs": parameters.NUM_OUTPUTS,
             "value": parameters.VALUE,
-            "row_multiple": parameters.ROW_MULTIPLE,
+            "row_multiple": parameters.VECTOR_MULTIPLE,
             "unit_multiple": parameters.UNIT_MULTIPLE,
             "lanes": vectors.LANES,
             "pool": streams.POOL,

@@ -14,8 +14,8 @@ from itertools import pairwise
 from math import isfinite, sqrt
 from statistics import fmean, stdev
 
+from pwm.analysis.theory import policy_factor
 from pwm.core.errors import require, require_integer, require_positive
-from pwm.core.leak import policy_factor
 from pwm.core.losses import Reduction
 from pwm.tools.report import Verdict
 from pwm.tools.series import Series, floats

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pwm.analysis.theory import advantage_log_prob, mean_return, noise_weight, slowdown, value_floor
 from pwm.core.agent import Agent, AgentConfig
-from pwm.core.leak import critic_bias, leak_temperature, policy_factor, start_entropy
+from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.core.losses import Reduction
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, DrawSource, Rollout

@@ -224,24 +224,6 @@ def test_objects_are_neither_written_nor_read(tmp_path: Path) -> None:
         read_arrays(path, ["reward"])
 
 
-@pytest.mark.parametrize(
-    ("name", "array"),
-    [
-        ("reward", np.zeros((2, 3), np.float32)),  # a window is missing
-        ("reward", np.zeros((1, 4), np.float32)),  # a replica is missing
-        ("reward", np.zeros(4, np.float32)),
-        ("reward", np.array([["a"] * 4] * 2)),
-        ("episode", np.zeros((2, 4), np.int64)),
-    ],
-)
-def test_arrays_of_different_shapes_are_refused_as_a_history(
-    name: str, array: NDArray[np.generic], tmp_path: Path
-) -> None:
-    path = tmp_path / "history.npz"
-    write_arrays(path, made_up(2, 4).arrays() | {name: array})
-    assert_damaged(path)
-
-
 # Signed JSON
 
 

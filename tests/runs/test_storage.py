@@ -19,6 +19,7 @@ from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.task import TaskConfig
 from pwm.io.errors import FileError
+from pwm.io.files import write_arrays
 from pwm.runs.engines import make_trainer
 from pwm.runs.shards import Shard
 from pwm.runs.storage import Store
@@ -72,6 +73,29 @@ def test_a_stored_history_is_read_back_and_others_are_none(
     assert capsys.readouterr().err == ""
     assert store.names() == {store.path(TWO).name, json_path(store).name}
     assert set(contents(store.folder)) == store.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("reward", np.zeros((2, 1), np.float32)),  # a window is missing
+        ("reward", np.zeros((1, 2), np.float32)),  # a replica is missing
+        ("reward", np.zeros(2, np.float32)),
+        ("reward", np.array([["a"] * 2] * 2)),
+        ("episode", np.zeros((2, 2), np.int64)),
+    ],
+)
+def test_arrays_of_different_shapes_are_refused_as_a_history(
+    name: str, array: NDArray[np.generic], tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    put(store)
+    path = store.path(TWO)
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    write_arrays(path, arrays | {name: array})
+    with pytest.raises(FileError, match=f"^{path}: expected a history has episode"):
+        store.read(TWO.key)
 
 
 def test_a_missing_folder_has_no_files(tmp_path: Path) -> None:
