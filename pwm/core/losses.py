@@ -2,12 +2,15 @@
 
 At step t of an episode of T steps, let
 
-    G_t         be the return to the end of the episode,
-    v_t         the critic's value,
-    A_t         the advantage G_t - v_t,
-    π(a_t), H_t the policy's probability of the action taken, and its entropy,
-    w           the critic weight,
-    c           1 if the policy loss is a sum over the steps, 1/T if it is a mean. Then
+    G_t     be the return to the end of the episode,
+    v_t     the critic's value,
+    A_t     the advantage G_t - v_t,
+    π(a_t)  the policy's probability of the action taken,
+    H_t     the policy's entropy,
+    w       the critic weight,
+    c       1 if the policy loss is a sum over the steps, 1/T if it is a mean.
+
+The losses are
 
     value loss  = mean_t A_t²
     policy loss = -c Σ_t Ã_t log π(a_t),   Ã = A if attached, stop-gradient(A) if detached

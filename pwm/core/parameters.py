@@ -1,4 +1,4 @@
-"""How the agent's parameters are stored: a tensor [R, P], one vector of P numbers per replica.
+"""The storage of the agent's parameters: a tensor [R, P], a vector of P numbers per replica.
 
 Zeros pad each LSTM to a multiple of 8 units (the default of 24 needs none), and vectors to a
 multiple of 32 numbers. A padded unit's weights, in and out, start at 0, so it outputs 0 and passes
@@ -27,9 +27,7 @@ GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
 NUM_GATES = len(GATES)
 VALUE = len(Action)  # column of the value in a head, after the policy's logits
 NUM_OUTPUTS = VALUE + 1
-VECTOR_MULTIPLE = (
-    32  # PyTorch's loops take up to 32 numbers at once; a remainder rounds differently
-)
+VECTOR_MULTIPLE = 32  # PyTorch takes up to 32 numbers at once; a remainder rounds differently
 UNIT_MULTIPLE = VECTOR_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
 
 

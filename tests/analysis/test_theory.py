@@ -12,7 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pwm.analysis.theory import advantage_log_prob, mean_return, noise_weight, slowdown, value_floor
+from pwm.analysis.theory import (
+    advantage_log_prob,
+    mean_return,
+    noise_weight,
+    policy_factor,
+    slowdown,
+    value_floor,
+)
 from pwm.core.agent import Agent, AgentConfig
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.core.losses import Reduction
