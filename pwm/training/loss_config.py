@@ -1,7 +1,7 @@
 """The settings of the losses, with the symbols of `pwm.core.losses`.
 
-Four are read by `pwm.training` only: `returns`, `balance` and `tracking_rate`, which set the
-`Scales` of an episode or how the gradients of the two losses are combined, and `clip_gradient`.
+Four change no loss: `returns`, `balance` and `tracking_rate`, which set the `Scales` of an episode
+or how the gradients of the two losses are combined, and `clip_gradient`.
 """
 
 from __future__ import annotations
