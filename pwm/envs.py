@@ -34,7 +34,6 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from pwm.core.errors import require, require_integer
-from pwm.core.streams import Streams, to_index
 from pwm.core.task import (
     STIMULUS_SETS,
     Action,
@@ -43,6 +42,7 @@ from pwm.core.task import (
     observation_table,
     reward_table,
 )
+from pwm.training.streams import Streams, to_index
 
 NO_ACTION = -1
 ACTIONS = " or ".join(f"{action} ({action.name.lower()})" for action in Action)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from pwm.core.parameters import Layout
 from pwm.runs.engines import ENGINES, EngineName
+from pwm.training.parameters import Layout
 
 # The same examples every time: a failure here is a failure everywhere.
 settings.register_profile("pwm", derandomize=True, deadline=None, max_examples=25)

@@ -19,11 +19,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from stable_baselines3.common.env_checker import check_env as check_for_baselines
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, Action, TaskConfig
 from pwm.envs import NO_ACTION, Phase, PWMEnv, PWMVectorEnv
+from pwm.training.draws import DrawSource
+from pwm.training.parameters import Layout
 
 HOLD, LEFT, RIGHT = Action
 
@@ -69,11 +71,15 @@ def play_core(task: TaskConfig, seeds: Sequence[int], actions: NDArray[np.int64]
     With all parameters zero the policy is uniform, so noise in the middle of an action's third of
     [0, 1) selects this action.
     """
-    agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
-    parameters = torch.zeros_like(agent.layout.initial_parameters(seeds))
+    agent = AgentConfig(hidden_size=1)
+    layout = Layout(agent, task.num_stimuli)
+    parameters = torch.zeros_like(layout.initial_parameters(seeds))
     rollout, trials = Rollout(task, agent), DrawSource(task, seeds).next(len(actions)).trials
     noise = (torch.from_numpy(actions) + 0.5).reshape(*trials.shape, task.trial_length) / 3
-    return [rollout.play(parameters, Draws(*each)) for each in zip(trials, noise, strict=True)]
+    return [
+        rollout.play(layout.weights(parameters), Draws(*each))
+        for each in zip(trials, noise, strict=True)
+    ]
 
 
 @given(game=games(), seed=st.integers(0, 2**64))

@@ -12,10 +12,10 @@ from timeit import timeit
 import numpy as np
 import torch
 
-from pwm.core.parameters import NUM_GATES, NUM_OUTPUTS
-from pwm.core.rollout import DrawSource
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS
 from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import trial_states
+from pwm.training.draws import DrawSource
 
 PRODUCT_SIZE = 256  # rows and columns of the matrices whose product measures a core's speed
 PRODUCTS = 300  # products per measurement

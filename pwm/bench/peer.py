@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pwm.bench.rows import EPISODES_PER_CALL, state_rows
-from pwm.core.parameters import NUM_GATES, NUM_OUTPUTS, VALUE
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE
 from pwm.core.task import correct_actions
 from pwm.training.config import TrainConfig
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from pwm.core.parameters import NUM_OUTPUTS
+from pwm.core.agent import NUM_OUTPUTS
 from pwm.core.task import correct_actions
 from pwm.training.config import TrainConfig
 

@@ -1,10 +1,11 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-It is the same as `nn.LSTM` and an `nn.Linear` on top of it; `pwm.core.parameters` says how its
-parameters are stored, and why units are padded.
+It is the same as `nn.LSTM` and an `nn.Linear` on top of it, with the weights transposed.
 
-Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones; N trials,
-L steps per trial, S stimuli; U units of an LSTM, with padding; 4 U gate units.
+Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones: then a
+replica's two are adjacent, the policy's first; N trials, L steps per trial, S stimuli; U units of
+an LSTM; 4 U gate units. On each LSTM, the *trunk*, is a linear head with 4 outputs: three logits of
+the policy and the value.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import torch
 from torch import Tensor
 
 from pwm.core.errors import require_integer
-from pwm.core.parameters import GATES, NUM_GATES, VALUE, Layout, Weights
+from pwm.core.task import Action
+
+GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
+NUM_GATES = len(GATES)
+VALUE = len(Action)  # column of the value in a head, after the policy's logits
+NUM_OUTPUTS = VALUE + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,16 @@ class AgentConfig:
         return 2 if self.separate_trunks else 1
 
 
+class Weights(NamedTuple):
+    """Weights of a population: one row per input, or one row for a bias."""
+
+    input_weight: Tensor  # (R', S, 4 U)
+    recurrent_weight: Tensor  # (R', U, 4 U)
+    bias: Tensor  # (R', 1, 4 U)
+    head_weight: Tensor  # (R', U, outputs)
+    head_bias: Tensor  # (R', 1, outputs)
+
+
 class State(NamedTuple):
     """The LSTM's state after a step."""
 
@@ -54,59 +70,62 @@ class Outputs(NamedTuple):
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads, without gradients
 
 
-class Agent:
-    """An actor-critic for observations of S stimuli, without its parameters.
+def unroll(
+    config: AgentConfig, weights: Weights, observations: Tensor, state: State | None
+) -> tuple[Outputs, State]:
+    """Runs the LSTMs and their heads over the L steps of N trials, in parallel.
 
-    A trunk is an LSTM. On each trunk is a linear head, which outputs the policy's logits and the
-    value. Of two heads, the first one's value and the last one's logits are not used.
+    N is that of this call: all trials of an episode, or 1 to carry the state from each to the next.
+    Of two heads, the first one's value and the last one's logits are not used.
+
+    Args:
+        config: the architecture; U is at least its hidden size, as training may pad weights.
+        weights: the weights.
+        observations: observations, [R, N, L, S].
+        state: state before the first step, None for zeros.
+    Returns:
+        The outputs at every step, and the state after the last.
     """
+    replicas, trials, steps, _ = observations.shape
+    trunks = config.num_trunks
+    inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', N L, S)
+    projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', N L, 4 U)
+    by_step = projected.view(len(inputs), trials, steps, -1).unbind(2)  # (R', N, 4 U) each
+    gate_scale = _gate_scale(weights)
+    hidden = []
+    for step_input in by_step:
+        state = _step(weights.recurrent_weight, gate_scale, step_input, state)
+        hidden.append(state.hidden)
+    assert state is not None  # a trial has steps
+    units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
+    shape = (replicas, trunks, trials, steps, -1)
+    outputs = torch.baddbmm(weights.head_bias, units, weights.head_weight).view(shape)
+    return Outputs(
+        logits=outputs[:, 0, ..., :VALUE],
+        values=outputs[:, -1, ..., VALUE],
+        hidden=units.detach().view(shape)[:, 0, ..., : config.hidden_size],
+    ), state
 
-    def __init__(
-        self, config: AgentConfig, num_stimuli: int, device: torch.device | str = "cpu"
-    ) -> None:
-        self.config = config
-        self.layout = Layout(num_stimuli, config.hidden_size, config.num_trunks)
-        # As tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid serves all gates if the cell gate's
-        # input is doubled.
-        by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
-        self._gate_scale = by_gate.repeat_interleave(self.layout.padded_size).to(device)  # (4 U,)
 
-    def unroll(
-        self, weights: Weights, observations: Tensor, state: State | None
-    ) -> tuple[Outputs, State]:
-        """Runs the LSTMs and their heads over the L steps of N trials, which run in parallel.
+def _gate_scale(weights: Weights) -> Tensor:
+    """Factors of the inputs to the gates, (4 U,): 2 for the cell gate and 1 for the others.
 
-        Weights are [R', rows, 4 U], and [R', rows, outputs] for the heads, with a row per input, or
-        one row for a bias. Observations are [R, N, L, S]. `state` is that before the first step,
-        None for zeros.
-        Returns the outputs at every step, and the state after the last.
-        """
-        replicas, trials, steps, _ = observations.shape
-        trunks = self.config.num_trunks
-        inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', N L, S)
-        projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', N L, 4 U)
-        by_step = projected.view(len(inputs), trials, steps, -1).unbind(2)  # (R', N, 4 U) each
-        hidden = []
-        for step_input in by_step:
-            state = self._step(weights.recurrent_weight, step_input, state)
-            hidden.append(state.hidden)
-        assert state is not None  # a trial has steps
-        units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
-        shape = (replicas, trunks, trials, steps, -1)
-        outputs = torch.baddbmm(weights.head_bias, units, weights.head_weight).view(shape)
-        return Outputs(
-            logits=outputs[:, 0, ..., :VALUE],
-            values=outputs[:, -1, ..., VALUE],
-            hidden=units.detach().view(shape)[:, 0, ..., : self.config.hidden_size],
-        ), state
+    As tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid then serves all gates.
+    """
+    by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
+    units = weights.recurrent_weight.shape[1]
+    return by_gate.repeat_interleave(units).to(weights.bias.device)
 
-    def _step(self, recurrent_weight: Tensor, step_input: Tensor, state: State | None) -> State:
-        """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U)."""
-        if state is not None:
-            step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-        gates = torch.sigmoid(step_input * self._gate_scale)  # (R', N, 4 U)
-        input_gate, forget_gate, cell_sigmoid, output_gate = gates.chunk(NUM_GATES, dim=-1)
-        cell = input_gate * (2 * cell_sigmoid - 1)  # tanh of the cell gate's input
-        if state is not None:
-            cell = cell + forget_gate * state.cell
-        return State(output_gate * torch.tanh(cell), cell)
+
+def _step(
+    recurrent_weight: Tensor, gate_scale: Tensor, step_input: Tensor, state: State | None
+) -> State:
+    """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U)."""
+    if state is not None:
+        step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
+    gates = torch.sigmoid(step_input * gate_scale)  # (R', N, 4 U)
+    input_gate, forget_gate, cell_sigmoid, output_gate = gates.chunk(NUM_GATES, dim=-1)
+    cell = input_gate * (2 * cell_sigmoid - 1)  # tanh of the cell gate's input
+    if state is not None:
+        cell = cell + forget_gate * state.cell
+    return State(output_gate * torch.tanh(cell), cell)

@@ -6,14 +6,15 @@ If the baseline is attached, the policy loss also trains the critic. The gradien
     ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t)
                 = -(2 w / T) (target_t - v_t),   target_t = G_t - α log π(a_t),   α = c T / (2 w).
 
-So an attached critic learns, at every update and in any network, as a detached one would from these
-targets. Since E[-log π] is the policy's entropy H, their mean is that of the return plus an entropy
-bonus α H: of step t alone, not of later steps.
+So, at every update and in any network, a critic with an attached baseline learns as one with a
+detached baseline would from these targets. Since E[-log π(a_t)] = H_t, their mean is the return's,
+plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
 
-With the defaults of training (T = 60, w = 5, c = 1), α = 60 / (2 · 5) = 6 reward per nat. Agents
-first learn to guess left or right at the last step of a trial, and are right in half of the trials:
-returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. The entropy of
-this policy is 0.96 nats on average (`start_entropy`), so values settle 6 · 0.96 = 5.8 above that.
+With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
+nat. Agents first learn to guess left or right at a trial's last step, and act at random before it.
+Their entropy is (2 log 3 + log 2) / 3 = 0.96 nats, on average over steps. Half of the trials are
+right: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. Values
+should settle 6 · 0.96 = 5.8 above that.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "s
 
     There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
-    c_times_steps = steps if reduction == "sum" else 1  # exact, unlike the product
+    c_times_steps = steps if reduction == "sum" else 1  # exact, unlike (1 / T) * T
     return c_times_steps / (2 * critic_weight)
 
 
@@ -39,9 +40,9 @@ def critic_bias(
 ) -> float:
     """Predicted bias b = α H = c T H / (2 w) of an attached critic at its fixed point, in reward.
 
-    The critic's fixed point is the mean of its target given the state s, all that the critic has
-    seen: v = E[G|s] + α H. Options of `pwm.training` that scale errors, losses or updates
-    (`LossConfig.scales_errors`), Huber's loss and λ-returns change it.
+    At its fixed point, the critic's value is the mean of its target given s, all that the critic
+    has seen: v = E[G|s] + α H. This does not hold with some options of `pwm.training`: Huber's
+    loss, λ-returns, and all that scale errors, losses or updates (`LossConfig.scales_errors`).
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.
@@ -55,8 +56,7 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of the policy that agents learn first: mean over a trial's steps.
 
-    It picks all three actions with equal probability before the last step, and left or right with
-    equal probability at it. Agents learn it first if there are neither timeouts nor rewards for
-    holding.
+    Before a trial's last step, it picks all three actions with equal probability; at it, left or
+    right. Agents learn it first if there are neither timeouts nor rewards for holding.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -24,8 +24,8 @@ The last term is the *leak*: as log π ≤ 0, it raises the critic's values, by 
 fixed point (`pwm.core.leak`). The gradient in log π is the same with and without it, as Ã = A; but
 in a trunk that critic and policy share, the leak also trains weights that the policy reads.
 
-A weight w here, with a summed policy loss, has the effect of w / T in a library that averages both
-losses, whose total is this one divided by T, and of 2 w / T if it also halves the squared error.
+Many libraries average the policy loss too. With c = 1, the total divided by T is theirs, if their
+critic weight is w / T; or 2 w / T, if they also halve the squared error.
 
 Shapes: R replicas, T steps per episode.
 """

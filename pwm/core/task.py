@@ -4,9 +4,9 @@ The first step of a trial shows the first stimulus, the last step the second; th
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). At the last
 step, the agent should report *right* if the first stimulus was smaller, *left* if it was larger; a
 wrong report, or a hold, earns 0 there. Earlier actions earn nothing, unless holds are rewarded.
-With timeouts, any action but hold before a trial's last step makes the next trial blank; the trial
-itself goes on, and can still be rewarded. A blank trial never makes the next one blank. Pairs are
-drawn uniformly from the stimulus set.
+With timeouts, any action but hold before a trial's last step makes the next trial blank. The trial
+in which it happens goes on, and can still be rewarded. A blank trial never makes the next one
+blank. Pairs are drawn uniformly from the stimulus set.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
@@ -39,6 +39,7 @@ class Action(IntEnum):
     RIGHT = 2
 
 
+# Users may add sets; a `TaskConfig` checks the one that it uses.
 STIMULUS_SETS: dict[str, tuple[str, ...]] = {
     "pwm0": ("AB", "BA"),
     "pwm5": ("AB", "BA", "BC", "CB", "CD", "DC", "DE", "ED"),
@@ -105,7 +106,7 @@ class TaskConfig:
 
 
 def _is_valid_set(pairs: object) -> bool:
-    """Whether the pairs are as `VALID_SET` describes; users may extend `STIMULUS_SETS`."""
+    """Whether the pairs are as `VALID_SET` describes."""
     return (
         isinstance(pairs, tuple)
         and len(pairs) > 0

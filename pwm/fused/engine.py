@@ -16,11 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pwm.core.agent import Agent
+from pwm.core.agent import GATES, NUM_OUTPUTS, VALUE
 from pwm.core.errors import InputError
-from pwm.core.parameters import GATES, NUM_OUTPUTS, VALUE
 from pwm.core.rollout import Draws
-from pwm.core.task import Action, TaskConfig, observation_table, reward_table
+from pwm.core.task import Action, observation_table, reward_table
 from pwm.fused import kernel, layout
 from pwm.fused.buffers import Episodes, Population, ProbedEpisode, TaskTables, UpdateRule, Work
 from pwm.fused.layout import NUM_ACTIONS, NUM_GATES, Floats
@@ -32,6 +31,7 @@ from pwm.training.diagnostics import Trajectory, trial_states
 from pwm.training.history import METRICS
 from pwm.training.loss_config import Balance, Baseline, LossConfig
 from pwm.training.loss_options import NORMALISER
+from pwm.training.parameters import Layout
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import OF_ADAM
@@ -84,11 +84,11 @@ class FusedEngine:
         require_known_options(runs[0])
         self.runs = runs
         config = runs[0]
-        agent = Agent(config.agent, config.task.num_stimuli)
+        layout = Layout(config.agent, config.task.num_stimuli)
         self.parameters = initial_parameters(runs)
         self.task = task_tables(config)
-        self.rule = update_rule(config, config.loss, agent.layout.trunk_size)
-        self.work = _work(self.task, agent, config.task, self.parameters.shape[1])
+        self.rule = update_rule(config, config.loss, layout.trunk_size)
+        self.work = _work(self.task, config, layout.padded_size, self.parameters.shape[1])
         average_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
         self.population = Population(
@@ -276,12 +276,12 @@ def _floats(*shape: int) -> Floats:
     return zeros
 
 
-def _work(task: TaskTables, agent: Agent, config: TaskConfig, num_parameters: int) -> Work:
-    """Working memory for one replica's update, all zero; `num_parameters` is P."""
-    steps, nodes = config.num_steps, len(task.node_parent)
+def _work(task: TaskTables, config: TrainConfig, units: int, num_parameters: int) -> Work:
+    """Working memory for one replica's update, all zero; `units` is U, `num_parameters` P."""
+    steps, nodes = config.task.num_steps, len(task.node_parent)
     rows = 1 + (steps if task.carry_state else nodes)  # row 0 is the zero state
     padded_rows = rows + LANES  # policies are computed for `LANES` rows at once
-    trunks, units, stimuli = agent.config.num_trunks, agent.layout.padded_size, config.num_stimuli
+    trunks, stimuli = config.agent.num_trunks, config.task.num_stimuli
     gates = NUM_GATES * units
     # Loops over vectors, as in `pwm.fused.products`, need these multiples.
     assert units % LANES == gates % WIDE == NUM_OUTPUTS % COLUMNS == 0

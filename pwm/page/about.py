@@ -7,11 +7,11 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from pwm.core import parameters
+from pwm.core import agent
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
 from pwm.page import streams
-from pwm.training import loss_options, tracking, update
+from pwm.training import loss_options, parameters, tracking, update
 from pwm.training.config import OptimizerName, TrainConfig
 from pwm.training.history import METRICS
 from pwm.training.loss_config import Balance
@@ -27,9 +27,9 @@ def about() -> dict[str, Any]:
         "stimulus_sets": dict(STIMULUS_SETS),
         "constants": {
             "actions": [action.name.lower() for action in Action],
-            "gates": parameters.NUM_GATES,
-            "outputs": parameters.NUM_OUTPUTS,
-            "value": parameters.VALUE,
+            "gates": agent.NUM_GATES,
+            "outputs": agent.NUM_OUTPUTS,
+            "value": agent.VALUE,
             "row_multiple": parameters.VECTOR_MULTIPLE,
             "unit_multiple": parameters.UNIT_MULTIPLE,
             "lanes": vectors.LANES,

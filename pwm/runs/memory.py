@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from pwm.core.agent import NUM_GATES
 from pwm.core.errors import InputError
-from pwm.core.parameters import NUM_GATES
 from pwm.runs.fields import flat
 from pwm.training.config import TrainConfig
 

@@ -13,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent
 from pwm.core.errors import InputError, require, require_integer
-from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.io.errors import FileError, require_file
 from pwm.io.files import read_arrays
 from pwm.runs.engines import EngineName, make_trainer
@@ -30,7 +29,9 @@ from pwm.runs.folders import (
     read_provenance,
 )
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, History
+from pwm.training.parameters import Layout
 from pwm.training.trainer import OPTIONAL, PROBES, STATE, Trainer
 from pwm.training.update import one_thread
 
@@ -69,7 +70,7 @@ class SavedRun:
     @property
     def parameters(self) -> dict[str, Tensor]:
         """Trained parameters by name, each [R, LSTMs, rows, columns]; see `Layout.named`."""
-        return self._agent.layout.named(self._parameters)
+        return self._layout.named(self._parameters)
 
     def play(self, seed: int = 0) -> Episode:
         """Plays one episode with the trained parameters; nothing is trained.
@@ -84,9 +85,9 @@ class SavedRun:
         """
         draws = self._draws(seed, 1)
         only_episode = Draws(*(array[0] for array in draws))  # removes the episode axis
-        rollout = Rollout(self.configs[0].task, self._agent)
+        rollout = Rollout(self.configs[0].task, self.configs[0].agent)
         with one_thread():
-            return rollout.play(self._parameters, only_episode)
+            return rollout.play(self._layout.weights(self._parameters), only_episode)
 
     def probe(self, num_episodes: int = 64, seed: int = 0) -> dict[str, NDArray[np.float64]]:
         """Measures diagnostics of the agent's gradients, hidden states and critic; trains nothing.
@@ -130,9 +131,9 @@ class SavedRun:
         return trainer
 
     @property
-    def _agent(self) -> Agent:
-        """Agent with the run's architecture; it holds no parameters."""
-        return Agent(self.configs[0].agent, self.configs[0].task.num_stimuli)
+    def _layout(self) -> Layout:
+        """The layout of the run's parameters."""
+        return Layout(self.configs[0].agent, self.configs[0].task.num_stimuli)
 
     @property
     def _parameters(self) -> Tensor:
@@ -162,7 +163,7 @@ def load_run(folder: Path | str) -> SavedRun:
     configs = read_configs(folder / CONFIG)
     state = read_arrays(folder / STATE_FILE, STATE, *OPTIONAL)
     trainer = make_trainer(configs, "torch")  # either engine's state fits; torch compiles nothing
-    belongs = _layout(state) == _layout(trainer.state()) and _is_consistent(state, configs[0])
+    belongs = _arrays_of(state) == _arrays_of(trainer.state()) and _is_consistent(state, configs[0])
     require_file(belongs, folder / STATE_FILE, f"the state of the runs in {CONFIG}")
     trainer.restore(state)
     return SavedRun(
@@ -200,7 +201,7 @@ def unfinished_run(
     return None
 
 
-def _layout(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
+def _arrays_of(state: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Any, ...]]:
     """Data type and shape of each array by name, without the first axis if training extends it."""
     layout = {}
     for name, array in state.items():

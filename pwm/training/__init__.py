@@ -1,6 +1,6 @@
 """Training, in PyTorch.
 
-Reading order: loss_config, config, history, loss_options, episode, start, optimiser, tracking,
-balance, update, trainer, diagnostics. With the defaults of `TrainConfig`, tracking, balance and
-diagnostics have no effect.
+Reading order: streams, draws, parameters, loss_config, config, history, loss_options, episode,
+start, optimiser, tracking, balance, update, trainer, diagnostics. With the defaults of
+`TrainConfig`, tracking, balance and diagnostics have no effect.
 """

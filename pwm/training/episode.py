@@ -3,7 +3,7 @@
 By default, the losses are those of the example in `pwm.core`. Options of `LossConfig` change the
 returns, scale the errors, or choose what gradients reach.
 
-Shapes: R replicas, P parameters, N trials, L steps per trial, T = N L steps per episode.
+Shapes: R replicas, N trials, L steps per trial, T = N L steps per episode.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pwm.core.agent import Weights
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.training.history import METRICS
@@ -52,17 +53,17 @@ class Played(NamedTuple):
 
 def play_episode(
     rollout: Rollout,
-    parameters: Tensor,
+    weights: Weights,
     draws: Draws,
     config: LossConfig,
     critic_weights: Tensor,
     scales: Scales,
 ) -> Played:
-    """Plays one episode, given parameters [R, P] and draws for one episode; computes its losses.
+    """Plays one episode, given the weights and draws; computes its losses.
 
     Critic weights are [R], before they are multiplied by `scales.critic_factor`.
     """
-    episode = rollout.play(parameters, draws)
+    episode = rollout.play(weights, draws)
     raw_values = episode.values.flatten(1)  # v, (R, T)
     centre, spread, error_scale, _ = (scale.unsqueeze(1) for scale in scales)  # (R, 1) each
     by_trial = config.return_horizon == "trial"
@@ -81,7 +82,7 @@ def play_episode(
         # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s) ≥ 0.
         advantages = errors_of(raw_values, raw_values)
     if config.baseline in ("attached_head", "attached_trunk"):
-        head_values = head_values_of(rollout, parameters, draws)
+        head_values = head_values_of(rollout, weights, draws)
         later = head_values if config.leaking_targets else head_values.detach()
         advantages = partly_attached(advantages, errors_of(head_values, later), config.baseline)
     losses = episode_losses(
@@ -114,12 +115,14 @@ def episode_metrics(played: Played, config: LossConfig) -> Tensor:
     return torch.stack([metrics[name] for name in METRICS]).detach()
 
 
-def head_values_of(rollout: Rollout, parameters: Tensor, draws: Draws) -> Tensor:
-    """The outputs v of the episode again, [R, T]; gradients reach only the heads' parameters."""
-    trunk_size = rollout.agent.layout.trunk_size
-    trunk, heads = parameters[:, :trunk_size].detach(), parameters[:, trunk_size:]
-    # With the same draws, the same actions and trials follow.
-    return rollout.play(torch.cat([trunk, heads], dim=1), draws).values.flatten(1)
+def head_values_of(rollout: Rollout, weights: Weights, draws: Draws) -> Tensor:
+    """The outputs v of the episode again, [R, T]; gradients reach only the heads' weights."""
+    of_heads = weights._replace(
+        input_weight=weights.input_weight.detach(),
+        recurrent_weight=weights.recurrent_weight.detach(),
+        bias=weights.bias.detach(),
+    )
+    return rollout.play(of_heads, draws).values.flatten(1)  # the same draws give the same actions
 
 
 def _mean(terms: Tensor) -> Tensor:

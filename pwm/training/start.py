@@ -7,19 +7,19 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pwm.core.agent import Agent
 from pwm.core.errors import LARGEST, require
 from pwm.core.leak import critic_bias, start_entropy
 from pwm.core.returns import discounted_returns
 from pwm.training.config import TrainConfig
+from pwm.training.parameters import Layout
 
 
 def initial_parameters(runs: Sequence[TrainConfig]) -> Tensor:
     """Initial parameters, [R, P] on the CPU, of runs of one task and agent; see `critic_start`."""
     config = runs[0]
-    agent = Agent(config.agent, config.task.num_stimuli)
-    parameters = agent.layout.initial_parameters([run.seed for run in runs])
-    _, bias = agent.layout.value_head(parameters)
+    layout = Layout(config.agent, config.task.num_stimuli)
+    parameters = layout.initial_parameters([run.seed for run in runs])
+    _, bias = layout.value_head(parameters)
     bias += torch.tensor([critic_start(run) for run in runs])  # `bias` is a view of `parameters`
     return parameters
 

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent
-from pwm.core.rollout import Draws, DrawSource
+from pwm.core.rollout import Draws
 from pwm.training.config import TrainConfig
 from pwm.training.diagnostics import AgentProbe, GradientProbe, Trajectory, trial_states
+from pwm.training.draws import DrawSource
 from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.training.loss_config import LossConfig
+from pwm.training.parameters import Layout
 from pwm.training.update import one_thread
 
 STATE = ("episodes_done", "parameters", "square_average", "tracked", "windows", "window_sum")
@@ -86,7 +87,7 @@ class Trainer:
         seeds = [run.seed for run in self.runs]
         self._draws = DrawSource(config.task, seeds)
         self._probe_draws = DrawSource(config.task, seeds, of_probes=True)
-        self._agent = Agent(config.agent, config.task.num_stimuli)
+        self._layout = Layout(config.agent, config.task.num_stimuli)
         self._critic_weights = np.array([run.critic_weight for run in self.runs], np.float32)
         # Training episodes before each probe: `probe_at`, or the ends of windows.
         self._probes_at_window_ends = config.probe_episodes > 0 and not config.probe_at
@@ -182,14 +183,14 @@ class Trainer:
             for loss, weights in self.parts():
                 # The trajectory is the same for all parts.
                 gradient, trajectory = self.engine.differentiate(episode, loss, weights)
-                gradients.append(gradient[:, : self._agent.layout.trunk_size])
+                gradients.append(gradient[:, : self._layout.trunk_size])
             gradient_probe.add(gradients, trajectory)
             if not self._probes_at_window_ends:
                 agent_probe.add(trajectory, episode.trials.numpy())
         gradient_diagnostics = gradient_probe.diagnostics(self._states(draws.trials.numpy()))
         if self._probes_at_window_ends:
             return gradient_diagnostics
-        value_weights, _ = self._agent.layout.value_head(self.parameters.detach().cpu())
+        value_weights, _ = self._layout.value_head(self.parameters.detach().cpu())
         agent_diagnostics = agent_probe.diagnostics(value_weights.numpy())
         return np.concatenate([gradient_diagnostics, agent_diagnostics])
 

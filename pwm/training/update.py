@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent
+from pwm.core.agent import Weights
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
@@ -31,6 +31,7 @@ from pwm.training.episode import episode_metrics, play_episode
 from pwm.training.loss_config import LossConfig
 from pwm.training.loss_options import Losses
 from pwm.training.optimiser import Optimiser
+from pwm.training.parameters import Layout
 from pwm.training.start import initial_parameters
 from pwm.training.tracking import Tracked, track
 
@@ -44,14 +45,14 @@ class TorchEngine:
         self.runs = runs
         self._device = device
         self._config = config = runs[0]
-        self._agent = Agent(config.agent, config.task.num_stimuli, device)
-        self._rollout = Rollout(config.task, self._agent, device)
+        self._layout = Layout(config.agent, config.task.num_stimuli)
+        self._rollout = Rollout(config.task, config.agent, device)
         self.parameters = initial_parameters(runs).to(device).requires_grad_()
         self._critic_weights = torch.tensor([run.critic_weight for run in runs]).to(device)
         self._learning_rates = torch.tensor([run.learning_rate for run in runs]).to(device)
         # Learning rate of each parameter, (R, P); the trunk's parameters are the first.
         rates = self._learning_rates.unsqueeze(1).repeat(1, self.parameters.shape[1])
-        rates[:, : self._agent.layout.trunk_size] *= config.trunk_rate
+        rates[:, : self._layout.trunk_size] *= config.trunk_rate
         num_gradients = num_states(config.loss.balance)
         self._optimiser = Optimiser(self.parameters, rates, config, num_gradients)
         self._tracked = self.parameters.detach().new_zeros(len(runs), len(Tracked))
@@ -78,9 +79,9 @@ class TorchEngine:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
         draws = Draws(*(part.to(self._device) for part in draws))
-        weights = torch.from_numpy(critic_weights).to(self._device)
+        critic_weight = torch.from_numpy(critic_weights).to(self._device)
         scales = episode_scales(self._tracked, self._config)
-        played = play_episode(self._rollout, self.parameters, draws, config, weights, scales)
+        played = play_episode(self._rollout, self._weights(), draws, config, critic_weight, scales)
         trajectory = Trajectory(
             log_probs=_array(played.episode.log_probs.flatten(1)),
             values=_array(played.values),
@@ -110,7 +111,7 @@ class TorchEngine:
         metrics, value_losses, gradients = [], [], []
         for episode in map(Draws, draws.trials, draws.noise):
             played = play_episode(
-                self._rollout, self.parameters, episode, loss, self._critic_weights, scales
+                self._rollout, self._weights(), episode, loss, self._critic_weights, scales
             )
             metrics.append(episode_metrics(played, loss))
             value_losses.append(played.losses.value.detach())
@@ -122,9 +123,13 @@ class TorchEngine:
         if loss.balance == "uncertainty":
             learn_log_variance(self._tracked, _mean(value_losses), self._learning_rates, config)
         elif loss.balance == "popart":
-            weight, bias = self._agent.layout.value_head(self.parameters.detach())
+            weight, bias = self._layout.value_head(self.parameters.detach())
             keep_outputs(weight, bias, scales, episode_scales(self._tracked, config))
         return metrics
+
+    def _weights(self) -> Weights:
+        """The weights that the agent reads, differentiable in the parameters."""
+        return self._layout.weights(self.parameters)
 
     def _gradients(self, losses: Losses) -> Tensor:
         """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
@@ -152,7 +157,7 @@ class TorchEngine:
         result = gradients.unbind(0)
         if loss.balance in COMBINATIONS:
             policy, critic = result
-            result = combine(loss.balance, policy, critic, self._agent.layout.trunk_size)
+            result = combine(loss.balance, policy, critic, self._layout.trunk_size)
         if loss.clip_gradient:
             result = tuple(clipped(gradient, loss.clip_gradient) for gradient in result)
         self._optimiser.step(*result)

@@ -24,15 +24,16 @@ from pwm.analysis.climb import (
 )
 from pwm.analysis.targets import Targets
 from pwm.analysis.theory import noise_weight, slowdown
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, AgentConfig, unroll
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias, start_entropy
-from pwm.core.parameters import VALUE
-from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig, observation_table
 from pwm.runs.engines import make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.loss_config import LossConfig
+from pwm.training.parameters import Layout
 
 LONG = Setting(steps=60, critic_weight=10)
 
@@ -60,14 +61,14 @@ def test_the_variance_of_the_score_by_enumeration() -> None:
 
 def test_hidden_states_are_those_of_the_agent() -> None:
     config = AgentConfig(hidden_size=8)  # no padding, so that `named` gives views
-    agent, task = Agent(config, 5), TaskConfig(trial_length=4, episode_length=4)
-    parameters = agent.layout.initial_parameters([0]) * 0
-    named = agent.layout.named(parameters)
+    task, layout = TaskConfig(trial_length=4, episode_length=4), Layout(config, num_stimuli=5)
+    parameters = layout.initial_parameters([0]) * 0
+    named = layout.named(parameters)
     named["head_weight"][..., 0, VALUE] = 1.0  # the value is the first unit
     for name in named.keys() - {"head_weight", "head_bias"}:
         named[name].add_(0.2)
     observations = torch.from_numpy(observation_table(task))[None, :1]
-    outputs, _ = agent.unroll(agent.layout.weights(parameters), observations, None)
+    outputs, _ = unroll(config, layout.weights(parameters), observations, None)
     expected = hidden_states(0.2, 8, 4)
     assert outputs.values.flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
@@ -78,9 +79,9 @@ def test_the_share_is_measured_before_training() -> None:
     loss = LossConfig(baseline="detached")
     runs = [TrainConfig(task=task, loss=loss, critic_weight=weight, seed=seed) for seed in seeds]
     trainer = make_trainer(runs, "torch")
-    agent = Agent(runs[0].agent, task.num_stimuli)
+    layout = Layout(runs[0].agent, task.num_stimuli)
     with torch.no_grad():
-        agent.layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += 1.0
+        layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += 1.0
     diagnostics = trainer.probe(DrawSource(task, seeds).next(16))
     measured = float(np.median(diagnostics[1] / diagnostics[0]))
     expected = critic_share(Setting(steps=15, critic_weight=weight))
@@ -199,12 +200,14 @@ def test_training_climbs_as_the_law_says(
         for seed in range(6)
     ]  # fmt: skip
     trainer = make_trainer(runs)
-    agent = Agent(runs[0].agent, task.num_stimuli)
-    agent.layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += start
+    layout = Layout(runs[0].agent, task.num_stimuli)
+    layout.named(trainer.parameters)["head_bias"][:, -1, 0, VALUE] += start
     trainer.advance(100)
     trials, noise = DrawSource(task, range(6)).next(1)
     with torch.no_grad():
-        episode = Rollout(task, agent).play(trainer.parameters, Draws(trials[0], noise[0]))
+        episode = Rollout(task, runs[0].agent).play(
+            layout.weights(trainer.parameters), Draws(trials[0], noise[0])
+        )
     setting = Setting(steps=steps, critic_weight=weight, start=start)
     end = climb(setting, 100)[-1]
     value = float(episode.values.mean(dim=(1, 2)).median())

@@ -20,14 +20,16 @@ from pwm.analysis.theory import (
     slowdown,
     value_floor,
 )
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig
 from pwm.core.leak import critic_bias, leak_temperature, start_entropy
 from pwm.core.losses import Reduction
 from pwm.core.returns import discounted_returns
-from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig
+from pwm.training.draws import DrawSource
 from pwm.training.loss_config import Baseline, LossConfig
 from pwm.training.loss_options import episode_losses
+from pwm.training.parameters import Layout
 
 REDUCTIONS: list[Reduction] = ["sum", "mean"]
 steps = st.integers(1, 100)
@@ -304,10 +306,11 @@ def test_the_leak_is_an_entropy_bonus_in_the_target_at_every_update(
     carry_state: bool, reduction: Reduction
 ) -> None:
     task = TaskConfig(episode_length=12)
-    agent = Agent(AgentConfig(hidden_size=5, carry_state=carry_state), task.num_stimuli)
-    parameters = agent.layout.initial_parameters([0, 1]).double().requires_grad_()
+    agent = AgentConfig(hidden_size=5, carry_state=carry_state)
+    layout = Layout(agent, task.num_stimuli)
+    parameters = layout.initial_parameters([0, 1]).double().requires_grad_()
     trials, noise = DrawSource(task, [0, 1]).next(1)
-    episode = Rollout(task, agent).play(parameters, Draws(trials[0], noise[0]))
+    episode = Rollout(task, agent).play(layout.weights(parameters), Draws(trials[0], noise[0]))
     returns = discounted_returns(episode.rewards.flatten(1).double(), discount=1.0)
     log_probs, values = episode.log_probs.flatten(1), episode.values.flatten(1)
     weight = 0.7

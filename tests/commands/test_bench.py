@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.distributions import Categorical
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,12 +22,13 @@ from pwm.bench.contestants import Contestant, contestants, peers
 from pwm.bench.operations import operations, plain_operations, product_rate
 from pwm.bench.plain import PlainLoop
 from pwm.bench.rows import EPISODES_PER_CALL, state_rows
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig, Weights
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
 from pwm.fused.engine import FusedEngine
 from pwm.runs.engines import make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.parameters import Layout
 from pwm.training.trainer import Trainer
 from pwm.training.update import TorchEngine
 from tests.oracles.plain_agent import Trunk
@@ -40,7 +41,7 @@ RUN = TrainConfig(task=TaskConfig(episode_length=15), num_episodes=5, log_every=
 def loop_with_parameters_of(trainer: Trainer) -> PlainLoop:
     """A plain loop that starts from the parameters of a population of one."""
     loop = PlainLoop(trainer.runs[0])
-    names = Agent(RUN.agent, RUN.task.num_stimuli).layout.named(trainer.parameters.detach())
+    names = Layout(RUN.agent, RUN.task.num_stimuli).named(trainer.parameters.detach())
     for name, tensors in layers_of(loop).by_name().items():
         parts = names[name][0, 0].T.split_with_sizes([len(tensor) for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
@@ -62,12 +63,12 @@ def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
 ) -> None:
     trainer = make_trainer([replace(RUN, critic_weight=critic_weight)], "torch")
     loop = loop_with_parameters_of(trainer)
-    agent = Agent(RUN.agent, RUN.task.num_stimuli)
+    layout = Layout(RUN.agent, RUN.task.num_stimuli)
     played: list[Episode] = []
     play = Rollout.play
 
-    def watched(self: Rollout, parameters: Tensor, draws: Draws) -> Episode:
-        played.append(play(self, parameters, draws))
+    def watched(self: Rollout, weights: Weights, draws: Draws) -> Episode:
+        played.append(play(self, weights, draws))
         return played[-1]
 
     monkeypatch.setattr(Rollout, "play", watched)
@@ -90,7 +91,7 @@ def test_the_plain_loop_learns_the_same_from_the_same_trials_and_actions(
         assert entropy == pytest.approx(history.entropy[0, number], rel=1e-4)
 
         # The same update: the next episode starts from the same parameters.
-        names = agent.layout.named(trainer.parameters.detach())
+        names = layout.named(trainer.parameters.detach())
         for name, tensors in layers_of(loop).by_name().items():
             flat = torch.cat([tensor.detach().view(len(tensor), -1) for tensor in tensors]).T
             torch.testing.assert_close(flat, names[name][0, 0], rtol=1e-3, atol=1e-4)

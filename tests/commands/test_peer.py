@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from pwm.analysis.learning import FINAL_EPISODES, reward_to_learn
-from pwm.core.agent import Agent
 from pwm.core.returns import discounted_returns
-from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.loss_options import episode_losses
+from pwm.training.parameters import Layout
 
 pytest.importorskip("jax", reason="NOT SHOWN: JAX is not installed")
 
@@ -31,11 +32,11 @@ SEEDS = 24
 def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_length: int) -> None:
     task = TaskConfig(stimulus_set=stimulus_set, trial_length=trial_length, episode_length=120)
     run = TrainConfig(task=task, critic_weight=5.0)
-    agent = Agent(run.agent, task.num_stimuli)
+    layout = Layout(run.agent, task.num_stimuli)
     # Three times the usual weights, so that outputs differ much between states.
-    parameters = (3 * agent.layout.initial_parameters((7,))).requires_grad_()
+    parameters = (3 * layout.initial_parameters((7,))).requires_grad_()
     trials, noise = (draws[0] for draws in DrawSource(task, (7,)).next(1))
-    episode = Rollout(task, agent).play(parameters, Draws(trials, noise))
+    episode = Rollout(task, run.agent).play(layout.weights(parameters), Draws(trials, noise))
     returns = discounted_returns(episode.rewards.flatten(1), 1.0)
     expected = episode_losses(
         episode.log_probs.flatten(1),
@@ -47,7 +48,7 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
     ).total
     (by_parameters,) = torch.autograd.grad(expected.sum(), parameters)
 
-    parts = agent.layout.named(parameters.detach())
+    parts = layout.named(parameters.detach())
     named = {name: part[0, 0].numpy() for name, part in parts.items()}
     weights = {
         "input": named["input_weight"],
@@ -60,7 +61,7 @@ def test_losses_and_gradients_are_those_of_the_core(stimulus_set: str, trial_len
     (total, rewarded), gradients = loss(weights, trials[0].numpy(), noise[0].numpy())
     assert rewarded == pytest.approx(episode.rewarded.mean().item())
     assert total == pytest.approx(expected.item(), rel=1e-5)
-    by_name = {name: part[0, 0].numpy() for name, part in agent.layout.named(by_parameters).items()}
+    by_name = {name: part[0, 0].numpy() for name, part in layout.named(by_parameters).items()}
     for name, stored in [
         ("input", "input_weight"),
         ("recurrent", "recurrent_weight"),

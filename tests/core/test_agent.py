@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig, unroll
 from pwm.core.errors import InputError
-from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig, observation_table, reward_table
 from pwm.runs.engines import make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
+from pwm.training.parameters import Layout
 from tests.oracles.plain_agent import PlainAgent
 
 Array = NDArray[np.float64]
@@ -48,12 +49,12 @@ def test_outputs_agree_with_the_equations_of_the_lstm(
     config: AgentConfig, sizes: tuple[int, int, int, int], seed: int
 ) -> None:
     replicas, trials, _, num_stimuli = sizes
-    agent = Agent(config, num_stimuli)
-    parameters = 3 * agent.layout.initial_parameters(range(seed, seed + replicas)).double()
+    layout = Layout(config, num_stimuli)
+    parameters = 3 * layout.initial_parameters(range(seed, seed + replicas)).double()
     observations = np.random.default_rng(seed).normal(size=sizes)
-    weights = agent.layout.weights(parameters)
-    outputs, _ = agent.unroll(weights, torch.from_numpy(observations), None)
-    named = {name: part.numpy() for name, part in agent.layout.named(parameters).items()}
+    weights = layout.weights(parameters)
+    outputs, _ = unroll(config, weights, torch.from_numpy(observations), None)
+    named = {name: part.numpy() for name, part in layout.named(parameters).items()}
     for replica in range(replicas):
         trunks = [
             {name: part[replica, trunk] for name, part in named.items()}
@@ -70,13 +71,14 @@ def test_outputs_agree_with_the_equations_of_the_lstm(
 
 
 def test_unrolling_a_trial_in_two_parts_changes_nothing() -> None:
-    agent = Agent(AgentConfig(hidden_size=5, separate_trunks=True), num_stimuli=2)
-    weights = agent.layout.weights(agent.layout.initial_parameters([0, 1]).double())
+    config = AgentConfig(hidden_size=5, separate_trunks=True)
+    layout = Layout(config, num_stimuli=2)
+    weights = layout.weights(layout.initial_parameters([0, 1]).double())
     generator = torch.Generator().manual_seed(0)
     observations = torch.randn(2, 3, 6, 2, generator=generator, dtype=torch.float64)
-    whole, _ = agent.unroll(weights, observations, None)
-    first, state = agent.unroll(weights, observations[:, :, :2], None)
-    second, _ = agent.unroll(weights, observations[:, :, 2:], state)
+    whole, _ = unroll(config, weights, observations, None)
+    first, state = unroll(config, weights, observations[:, :, :2], None)
+    second, _ = unroll(config, weights, observations[:, :, 2:], state)
     torch.testing.assert_close(torch.cat([first.logits, second.logits], dim=2), whole.logits)
     torch.testing.assert_close(torch.cat([first.values, second.values], dim=2), whole.values)
 
@@ -128,12 +130,12 @@ def test_training_agrees_with_pytorchs_own_modules(
         num_episodes=updates,
     )
     trainer = make_trainer([config], "torch")
-    agent = Agent(config.agent, config.task.num_stimuli)
-    before = agent.layout.named(trainer.parameters.detach().clone())
+    layout = Layout(config.agent, config.task.num_stimuli)
+    before = layout.named(trainer.parameters.detach().clone())
     plain = PlainAgent(before, replica=0)
     train_plainly(config, plain, updates)
     trainer.advance(updates)
-    after = agent.layout.named(trainer.parameters.detach())
+    after = layout.named(trainer.parameters.detach())
     for name, expected in plain.named().items():
         # RMSprop turns a rounding error in a gradient near zero into an error of its sign, so
         # errors of 1e-16 grow to 1e-9 here; the parameters themselves move by 0.2 and more.

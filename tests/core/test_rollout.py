@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from pwm.core.agent import Agent, AgentConfig, Outputs, State
+from pwm.core.agent import GATES, AgentConfig, Outputs, State, Weights, unroll
 from pwm.core.losses import policy_loss
-from pwm.core.parameters import GATES, Weights
 from pwm.core.returns import discounted_returns
-from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import STIMULUS_SETS, TaskConfig
 from pwm.runs.engines import EngineName
+from pwm.training.draws import DrawSource
 from pwm.training.loss_config import LossConfig
 from pwm.training.loss_options import episode_losses
+from pwm.training.parameters import Layout
 from tests.oracles.plain_agent import PlainAgent, play_plainly
 from tests.oracles.plain_task import PlainTask
 from tests.support.playing import play_by
@@ -57,7 +58,8 @@ all_settings = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTING
 
 
 class Played(NamedTuple):
-    agent: Agent
+    agent: AgentConfig
+    layout: Layout
     rollout: Rollout
     parameters: Tensor
     draws: Draws
@@ -67,11 +69,12 @@ class Played(NamedTuple):
 def play(setting: Setting, seeds: tuple[int, ...] = (0, 1)) -> Played:
     """The first episode of a population in double precision."""
     task = setting.task
-    agent = Agent(setting.agent, task.num_stimuli)
-    parameters = agent.layout.initial_parameters(seeds).double().requires_grad_()
+    layout = Layout(setting.agent, task.num_stimuli)
+    parameters = layout.initial_parameters(seeds).double().requires_grad_()
     draws = first_draws(task, seeds)
-    rollout = Rollout(task, agent)
-    return Played(agent, rollout, parameters, draws, rollout.play(parameters, draws))
+    rollout = Rollout(task, setting.agent)
+    episode = rollout.play(layout.weights(parameters), draws)
+    return Played(setting.agent, layout, rollout, parameters, draws, episode)
 
 
 def first_draws(task: TaskConfig, seeds: tuple[int, ...]) -> Draws:
@@ -79,12 +82,13 @@ def first_draws(task: TaskConfig, seeds: tuple[int, ...]) -> Draws:
     return Draws(draws.trials[0], draws.noise[0])
 
 
-def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -> None:
+def assert_gradients_reach(played: Played, episode: Episode) -> None:
     """Asserts that each step's outputs have gradients to exactly the parameters behind them.
 
     Raises:
         AssertionError: one has not; the message names the output and the parameters.
     """
+    agent, layout, _, parameters, _, _ = played
     replicas, trials, steps = episode.actions.shape
     for field in FIELDS:
         output: Tensor = getattr(episode, field)
@@ -99,11 +103,11 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
                     materialize_grads=True,
                 )
                 for replica in range(replicas):
-                    start = 0 if agent.config.carry_state else trial
+                    start = 0 if agent.carry_state else trial
                     seen = episode.observations[replica, start : trial + 1].flatten(0, 1)
                     seen = seen[: len(seen) - steps + step + 1]  # (steps since the reset, S)
                     expected = parameters_behind(agent, field, seen)
-                    for name, part in agent.layout.named(gradient).items():
+                    for name, part in layout.named(gradient).items():
                         assert torch.equal(part[replica] != 0, expected[name]), (
                             f"{field} of replica {replica}, trial {trial}, step {step}: {name}"
                         )
@@ -111,7 +115,7 @@ def assert_gradients_reach(agent: Agent, parameters: Tensor, episode: Episode) -
                     assert gradient[replica].count_nonzero() == num_expected, "padding"
 
 
-def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tensor]:
+def parameters_behind(agent: AgentConfig, field: str, seen: Tensor) -> dict[str, Tensor]:
     """Masks of the parameters that an output can depend on, shaped as in `Layout.named`.
 
     Args:
@@ -125,7 +129,7 @@ def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tenso
     by_gate[:, FORGET_GATE] = seen[1:].any(dim=0)
     gates = torch.ones(1, 4, dtype=torch.bool)
     gates[:, FORGET_GATE] = remembers
-    hidden_size = agent.config.hidden_size
+    hidden_size = agent.hidden_size
     reads_value = field == "values"
     columns = torch.tensor([[not reads_value] * 3 + [reads_value]])
     in_trunk = {
@@ -138,7 +142,7 @@ def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tenso
     }
     masks = {}
     for name, mask in in_trunk.items():
-        masks[name] = torch.zeros(agent.config.num_trunks, *mask.shape, dtype=torch.bool)
+        masks[name] = torch.zeros(agent.num_trunks, *mask.shape, dtype=torch.bool)
         masks[name][-1 if reads_value else 0] = mask
     return masks
 
@@ -146,7 +150,7 @@ def parameters_behind(agent: Agent, field: str, seen: Tensor) -> dict[str, Tenso
 @all_settings
 def test_gradients_survive_collection(setting: Setting) -> None:
     played = play(setting)
-    assert_gradients_reach(played.agent, played.parameters, played.episode)
+    assert_gradients_reach(played, played.episode)
 
 
 @all_settings
@@ -177,22 +181,20 @@ def test_a_broken_collection_is_caught(field: str, broken: Callable[[Tensor], Te
     episode = played.episode._replace(**{field: broken(output)})
     assert torch.equal(getattr(episode, field), output)
     with pytest.raises(AssertionError, match=field):
-        assert_gradients_reach(played.agent, played.parameters, episode)
+        assert_gradients_reach(played, episode)
 
 
 def test_a_state_detached_between_trials_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    unroll = Agent.unroll
-
     def detaching(
-        self: Agent, weights: Weights, observations: Tensor, state: State | None
+        agent: AgentConfig, weights: Weights, observations: Tensor, state: State | None
     ) -> tuple[Outputs, State]:
-        outputs, after = unroll(self, weights, observations, state)
+        outputs, after = unroll(agent, weights, observations, state)
         return outputs, State(after.hidden.detach(), after.cell.detach())
 
-    monkeypatch.setattr(Agent, "unroll", detaching)
+    monkeypatch.setattr("pwm.core.rollout.unroll", detaching)
     played = play(SETTINGS["carried"])
     with pytest.raises(AssertionError, match="trial 1"):
-        assert_gradients_reach(played.agent, played.parameters, played.episode)
+        assert_gradients_reach(played, played.episode)
 
 
 @st.composite
@@ -219,14 +221,14 @@ def test_an_episode_and_its_gradients_agree_with_a_direct_unroll(
     setting: Setting, seed: int
 ) -> None:
     task = setting.task
-    agent, _, parameters, draws, episode = play(setting, (seed, seed + 1))
+    _, layout, _, parameters, draws, episode = play(setting, (seed, seed + 1))
     generator = torch.Generator().manual_seed(seed)
     factors = [
         torch.randn(episode.values.shape, generator=generator, dtype=torch.float64) for _ in FIELDS
     ]
     outputs = [getattr(episode, field) for field in FIELDS]
     (gradient,) = torch.autograd.grad(outputs, parameters, factors)
-    named, gradients = agent.layout.named(parameters), agent.layout.named(gradient)
+    named, gradients = layout.named(parameters), layout.named(gradient)
 
     letters = STIMULUS_SETS[task.stimulus_set]
     for replica in range(2):
@@ -277,15 +279,15 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
     small = Setting(
         replace(setting.task, stimulus_set="pwm0"), replace(setting.agent, hidden_size=2)
     )
-    agent, rollout, parameters, draws, episode = play(small, seeds=(0,))
+    _, layout, rollout, parameters, draws, episode = play(small, seeds=(0,))
     draws = draws._replace(noise=midway_noise(episode))
     # Changing the padding would change the function, so only the rest is varied.
     indices = torch.arange(parameters.numel()).view(1, -1)
-    varied = torch.cat([part.flatten() for part in agent.layout.named(indices).values()])
+    varied = torch.cat([part.flatten() for part in layout.named(indices).values()])
 
     def outputs(vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         parameters = torch.zeros(indices.numel(), dtype=torch.float64).index_put((varied,), vector)
-        episode = rollout.play(parameters.view(1, -1), draws)
+        episode = rollout.play(layout.weights(parameters.view(1, -1)), draws)
         returns = discounted_returns(episode.rewards.flatten(1).double(), loss.discount)
         advantages = returns - episode.values.flatten(1)
         return episode.log_probs.flatten(1), episode.entropies.flatten(1), advantages
@@ -310,9 +312,9 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(
 
 def test_actions_follow_the_policy(engine: EngineName) -> None:
     task = TaskConfig(stimulus_set="pwm0", trial_length=3, episode_length=3 * 8000)
-    agent = Agent(AgentConfig(), task.num_stimuli)
-    parameters = 4 * agent.layout.initial_parameters([0])  # far from uniform
-    episode = play_by(engine, task, agent.config, parameters, first_draws(task, (0,)))
+    layout = Layout(AgentConfig(), task.num_stimuli)
+    parameters = 4 * layout.initial_parameters([0])  # far from uniform
+    episode = play_by(engine, task, AgentConfig(), parameters, first_draws(task, (0,)))
     for pair in range(task.num_pairs):
         trials = episode.trials[0] == pair
         for step in range(task.trial_length):
@@ -326,12 +328,13 @@ def test_actions_follow_the_policy(engine: EngineName) -> None:
 def play_with_logits(engine: EngineName, logits: Tensor, noise: float) -> Episode:
     """One trial of two steps for each row of logits [R, 3], under the same noise."""
     task = TaskConfig(stimulus_set="pwm0", trial_length=2, episode_length=2)
-    agent = Agent(AgentConfig(hidden_size=1), task.num_stimuli)
-    parameters = torch.zeros_like(agent.layout.initial_parameters(range(len(logits))))
-    agent.layout.named(parameters)["head_bias"][:, 0, 0, :3] = logits
+    agent = AgentConfig(hidden_size=1)
+    layout = Layout(agent, task.num_stimuli)
+    parameters = torch.zeros_like(layout.initial_parameters(range(len(logits))))
+    layout.named(parameters)["head_bias"][:, 0, 0, :3] = logits
     trials = torch.zeros((len(logits), 1), dtype=torch.int64)
     draws = Draws(trials, torch.full((len(logits), 1, 2), noise))
-    return play_by(engine, task, agent.config, parameters, draws)
+    return play_by(engine, task, agent, parameters, draws)
 
 
 LARGEST_NOISE = 1 - 2**-24
@@ -364,7 +367,7 @@ def test_trials_are_independent_when_the_state_is_reset(timeout: bool, engine: E
         TaskConfig(stimulus_set="pwm5", trial_length=3, episode_length=18, timeout=timeout),
         AgentConfig(hidden_size=5),
     )
-    _, _, parameters, draws, _ = play(setting)
+    _, _, _, parameters, draws, _ = play(setting)
     # Noise of zero holds, so there are no violations and no blank trials.
     draws = draws._replace(noise=draws.noise * torch.tensor([0, 0, 1]))
     order = torch.tensor([3, 0, 5, 1, 4, 2])
@@ -387,7 +390,7 @@ def test_only_a_carried_state_distinguishes_equal_trials(
             SHORT,
             AgentConfig(hidden_size=5, carry_state=carry_state, separate_trunks=separate_trunks),
         )
-        _, _, parameters, draws, _ = play(setting, seeds=(0,))
+        _, _, _, parameters, draws, _ = play(setting, seeds=(0,))
         ab_three = Draws(ab_three_times, draws.noise)
         values[carry_state] = play_by(engine, *setting, parameters, ab_three).values.double()
     reset, carried = values[False][0], values[True][0]
@@ -400,7 +403,7 @@ def test_only_a_carried_state_distinguishes_equal_trials(
 def test_a_rollout_has_the_precision_of_the_parameters() -> None:
     setting = SETTINGS["timeout_carried"]
     double = play(setting)
-    single = double.rollout.play(double.parameters.float(), double.draws)
+    single = double.rollout.play(double.layout.weights(double.parameters.float()), double.draws)
     for field in ("logits", *FIELDS):
         assert getattr(double.episode, field).dtype == torch.float64
         assert getattr(single, field).dtype == torch.float32

@@ -13,11 +13,13 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.rollout import Draws, DrawSource, Episode
+from pwm.core.rollout import Draws, Episode
 from pwm.core.task import STIMULUS_SETS, Action, TaskConfig, correct_actions
 from pwm.runs.engines import EngineName
+from pwm.training.draws import DrawSource
+from pwm.training.parameters import Layout
 from tests.oracles.plain_task import HOLD, LEFT, RIGHT, PlainTask, num_stimuli
 from tests.support.playing import play_by
 from tests.support.stimuli import ALL_PAIRS, stimulus_set
@@ -36,7 +38,7 @@ def play_actions(
     Zero parameters make the policy uniform; the noise is in the middle of each action's third.
     """
     config = AgentConfig(hidden_size=1)
-    parameters = Agent(config, task.num_stimuli).layout.initial_parameters(range(len(trials)))
+    parameters = Layout(config, task.num_stimuli).initial_parameters(range(len(trials)))
     draws = Draws(trials, (actions + 0.5) / 3)
     return play_by(engine, task, config, torch.zeros_like(parameters), draws)
 

@@ -14,10 +14,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.parameters import VALUE
-from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.fused import engine as fused_engine
 from pwm.fused.engine import FusedEngine
@@ -25,10 +24,12 @@ from pwm.runs.engines import EngineName, make_trainer
 from pwm.runs.fields import replaced
 from pwm.training.balance import COMBINATIONS, combine, episode_scales
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.episode import head_values_of
 from pwm.training.history import METRICS, History
 from pwm.training.loss_config import Balance, LossConfig, Returns
 from pwm.training.loss_options import episode_losses, partly_attached
+from pwm.training.parameters import Layout
 from pwm.training.update import TorchEngine, clipped
 from tests.oracles.plain_returns import returns_of
 from tests.support.training import history_of, settings_of_runs
@@ -109,9 +110,9 @@ def reference(
     """Plays and differentiates one replica's episode; its parameters are [1, P]."""
     loss = run.loss
     doubles = parameters.detach().double().requires_grad_()
-    agent = Agent(run.agent, run.task.num_stimuli)
-    rollout = Rollout(run.task, agent)
-    episode = rollout.play(doubles, draws)
+    layout = Layout(run.agent, run.task.num_stimuli)
+    rollout = Rollout(run.task, run.agent)
+    episode = rollout.play(layout.weights(doubles), draws)
     rewards, values = episode.rewards.flatten().double(), episode.values.flatten()
     seen = torch.tensor([tracked], dtype=torch.float64)
     scales = episode_scales(seen, run)
@@ -123,7 +124,7 @@ def reference(
         return ((targets - values) / error).unsqueeze(0)
 
     errors = advantages_of(values, values.detach())
-    head_values = head_values_of(rollout, doubles, draws).flatten()
+    head_values = head_values_of(rollout, layout.weights(doubles), draws).flatten()
     attached, of_head = (
         advantages_of(each, each if loss.leaking_targets else values.detach())
         for each in (values, head_values)
@@ -142,11 +143,11 @@ def reference(
         for part in (alone, weight * losses.value)
     ]
     if loss.balance in ("equal", "pcgrad"):  # a tiny gradient's direction is mere rounding
-        least = min(float(part[:, : agent.layout.trunk_size].norm()) for part in parts)
+        least = min(float(part[:, : layout.trunk_size].norm()) for part in parts)
         assume(least > 1e-3 or (least == 0 and not loss.normalise_advantages))
     combined: tuple[torch.Tensor, ...] = (parts[0] + parts[1],)
     if loss.balance in COMBINATIONS:
-        combined = combine(loss.balance, parts[0], parts[1], agent.layout.trunk_size)
+        combined = combine(loss.balance, parts[0], parts[1], layout.trunk_size)
     if loss.clip_gradient:
         combined = tuple(clipped(gradient, loss.clip_gradient) for gradient in combined)
     raises = loss.optimism * entropies.detach()

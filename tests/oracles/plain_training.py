@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 from torchjd.aggregation import PCGrad
 
-from pwm.core.agent import Agent
-from pwm.core.parameters import VALUE
+from pwm.core.agent import VALUE
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.config import TrainConfig
+from pwm.training.parameters import Layout
 from tests.oracles.plain_returns import moments, returns_of
 
 LEAST_SCALE = 1e-4
@@ -57,8 +57,8 @@ class PlainTraining:
     def __init__(self, run: TrainConfig, parameters: Tensor) -> None:
         self.run = run
         self.parameters = parameters.clone().requires_grad_()
-        self._agent = Agent(run.agent, run.task.num_stimuli)
-        self._rollout = Rollout(run.task, self._agent)
+        self._layout = Layout(run.agent, run.task.num_stimuli)
+        self._rollout = Rollout(run.task, run.agent)
         self._log_variance = torch.zeros((), dtype=torch.float64, requires_grad=True)
         # One for both losses, or for the policy loss only; one for the value loss; one for the log
         # variance that the rule "uncertainty" learns.
@@ -94,7 +94,7 @@ class PlainTraining:
     def _play(self, draws: Draws, centre: float, spread: float) -> Played:
         """Plays one episode, trials [1, N] and noise [1, N, L]."""
         run, loss = self.run, self.run.loss
-        episode = self._rollout.play(self.parameters, draws)
+        episode = self._rollout.play(self._layout.weights(self.parameters), draws)
         rewards = episode.rewards.flatten().double().numpy()
         returns = returns_of(run, torch.tensor(rewards)).numpy()
         log_probs, entropies = episode.log_probs.flatten(), episode.entropies.flatten()
@@ -103,7 +103,9 @@ class PlainTraining:
         targets = returns_of(run, torch.tensor(rewards), centre + spread * values)
         targets = (targets - centre) / spread
         errors = (targets.detach() - values) / error_scale
-        head_values = self._rollout.play(self._with_trunk_cut(), draws).values.flatten()
+        head_values = self._rollout.play(
+            self._layout.weights(self._with_trunk_cut()), draws
+        ).values.flatten()
         of_head = (targets.detach() - head_values) / error_scale
         advantages = self._advantages(errors, (targets - values) / error_scale)
         factor = 1 if loss.policy_reduction == "sum" else 1 / len(rewards)
@@ -133,7 +135,7 @@ class PlainTraining:
     def _with_trunk_cut(self) -> Tensor:
         """The parameters; gradients reach those of the heads only."""
         of_heads = torch.zeros_like(self.parameters)
-        of_heads[:, self._agent.layout.trunk_size :] = 1
+        of_heads[:, self._layout.trunk_size :] = 1
         return of_heads * self.parameters + (1 - of_heads) * self.parameters.detach()
 
     def _advantages(self, errors: Tensor, attached_errors: Tensor) -> Tensor:
@@ -154,7 +156,7 @@ class PlainTraining:
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:
         """Takes an optimiser step on the policy loss and the weighted value loss."""
-        rule, trunk = self.run.loss.balance, slice(self._agent.layout.trunk_size)
+        rule, trunk = self.run.loss.balance, slice(self._layout.trunk_size)
         (by_policy,) = torch.autograd.grad(policy, self.parameters, retain_graph=True)
         (by_critic,) = torch.autograd.grad(critic, self.parameters, retain_graph=True)
         before = self.parameters.detach().clone()
@@ -205,7 +207,7 @@ class PlainTraining:
     def _keep_outputs(self, centre: float, spread: float) -> None:
         """Rescales the value head so that new centre + new spread * v' = centre + spread * v."""
         new_centre, new_spread = self._standard()
-        named = self._agent.layout.named(self.parameters.detach())  # views
+        named = self._layout.named(self.parameters.detach())  # views
         named["head_weight"][0, -1, :, VALUE] *= spread / new_spread
         bias = named["head_bias"][0, -1, :, VALUE]
         bias.copy_((centre + spread * bias - new_centre) / new_spread)

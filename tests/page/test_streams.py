@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwm.core.streams import StreamName, Streams, to_index, to_uniform
 from pwm.fused.layout import Places
 from pwm.page import streams
+from pwm.training.streams import StreamName, Streams, to_index, to_uniform
 
 WORD = 2**32
 # Compiled anew, because Python cannot call functions compiled without a wrapper.

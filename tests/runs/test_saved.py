@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.rollout import DrawSource
 from pwm.core.task import TaskConfig
 from pwm.io.errors import FileError
 from pwm.runs.engines import EngineName, make_trainer
@@ -30,8 +29,10 @@ from pwm.runs.folders import (
 )
 from pwm.runs.saved import SavedRun, load_run, unfinished_run
 from pwm.training.config import OptimizerName, TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS
 from pwm.training.loss_config import LossConfig
+from pwm.training.parameters import Layout
 from tests.support.histories import same
 from tests.support.training import trained
 
@@ -55,8 +56,8 @@ def test_a_run_is_loaded_as_it_was_trained(tmp_path: Path, engine: EngineName) -
     assert (run.configs, run.engine, run.episodes_done) == (RUNS, engine, 7)
     assert run.history.episode.tolist() == [3, 6, 7]
     assert same(run.history, trainer.history())
-    agent = Agent(RUN.agent, RUN.task.num_stimuli)
-    named = agent.layout.named(trainer.parameters.detach())
+    layout = Layout(RUN.agent, RUN.task.num_stimuli)
+    named = layout.named(trainer.parameters.detach())
     assert run.parameters.keys() == named.keys()
     assert all(torch.equal(run.parameters[name], named[name]) for name in named)
 

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Agent, AgentConfig
-from pwm.core.parameters import VALUE
+from pwm.core.agent import VALUE, AgentConfig
 from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig, observation_table
 from pwm.fused.engine import FusedEngine
 from pwm.runs.engines import EngineName
 from pwm.training.config import TrainConfig
+from pwm.training.parameters import Layout
 
 
 def play_by(
@@ -26,7 +26,7 @@ def play_by(
     The fused engine's episode is read from its working memory.
     """
     if engine == "torch":
-        return Rollout(task, Agent(agent, task.num_stimuli)).play(parameters, draws)
+        return Rollout(task, agent).play(Layout(agent, task.num_stimuli).weights(parameters), draws)
     played = []
     for of_replica, trials, noise in zip(parameters, draws.trials, draws.noise, strict=True):
         played.append(_play_fused(task, agent, of_replica, Draws(trials, noise)))

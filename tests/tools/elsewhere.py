@@ -23,8 +23,8 @@ EMPTY = np.zeros((0, 0, 0), np.float32)
 
 def write(path: Path) -> None:
     """Trains each setting in one call of the compiled code, and writes its inputs and outputs."""
-    from pwm.core.rollout import DrawSource  # noqa: PLC0415, needs PyTorch
     from pwm.fused.engine import FusedEngine  # noqa: PLC0415
+    from pwm.training.draws import DrawSource  # noqa: PLC0415, needs PyTorch
     from tests.tools.pins import SETTINGS, population  # noqa: PLC0415
 
     kept = {}

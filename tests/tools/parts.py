@@ -26,7 +26,6 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from pwm.core.rollout import DrawSource
 from pwm.fused import kernel
 from pwm.fused.advantages import measure_errors
 from pwm.fused.backward import _backpropagate_states, differentiate_heads, differentiate_losses
@@ -54,6 +53,7 @@ from pwm.io.provenance import cpu_model
 from pwm.runs.engines import make_trainer
 from pwm.runs.fields import replaced
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.update import one_thread
 from tests.tools.counters import (
     catch_traps,

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchjd.aggregation import IMTLG, PCGrad
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig
 from pwm.core.errors import InputError
-from pwm.core.rollout import Draws, DrawSource
+from pwm.core.rollout import Draws
 from pwm.core.task import TaskConfig
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.balance import (
@@ -27,10 +27,12 @@ from pwm.training.balance import (
     num_states,
 )
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.episode import Scales
 from pwm.training.history import METRICS
 from pwm.training.loss_config import Balance, LossConfig, Returns
 from pwm.training.optimiser import Optimiser
+from pwm.training.parameters import Layout
 from pwm.training.tracking import LEAST_SCALE, Tracked
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_training import PlainTraining
@@ -286,7 +288,7 @@ def test_popart_keeps_outputs_in_training(engine: EngineName, separate_trunks: b
         _, trajectory = trainer.engine.differentiate(draws, run.loss, weights)
         np.testing.assert_allclose(trajectory.values, start.values, atol=1e-6)
         assert np.array_equal(trajectory.log_probs, start.log_probs)
-    layout = Agent(agent, run.task.num_stimuli).layout
+    layout = Layout(agent, run.task.num_stimuli)
     (_, bias), (_, first) = map(layout.value_head, (trainer.parameters.detach(), before))
     assert (bias - first).abs().item() > 0.1
 
@@ -295,7 +297,7 @@ def after_one_update(run: TrainConfig, engine: EngineName) -> tuple[Tensor, Tens
     """Parameters of the trunk and of the heads after one update."""
     trainer = make_trainer([run], engine)
     trainer.advance(1)
-    size = Agent(run.agent, run.task.num_stimuli).layout.trunk_size
+    size = Layout(run.agent, run.task.num_stimuli).trunk_size
     parameters = trainer.parameters.detach()[0]
     return parameters[:size], parameters[size:]
 

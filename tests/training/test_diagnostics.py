@@ -11,10 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, AgentConfig
 from pwm.core.losses import Reduction
-from pwm.core.parameters import VALUE
-from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig, observation_table
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.config import TrainConfig
@@ -25,9 +24,11 @@ from pwm.training.diagnostics import (
     net_weights,
     trial_states,
 )
+from pwm.training.draws import DrawSource
 from pwm.training.history import AGENT_DIAGNOSTICS, DIAGNOSTICS, METRICS, History
 from pwm.training.loss_config import Baseline, LossConfig
 from pwm.training.loss_options import bootstrapped_returns
+from pwm.training.parameters import Layout
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
@@ -47,12 +48,12 @@ def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
     They are computed in PyTorch, with tensors detached by hand.
     """
     run = trainer.runs[0]
-    agent = Agent(run.agent, run.task.num_stimuli)
-    rollout, parameters = Rollout(run.task, agent), trainer.parameters
+    layout = Layout(run.agent, run.task.num_stimuli)
+    rollout, parameters = Rollout(run.task, run.agent), trainer.parameters
     draws = DrawSource(run.task, (run.seed,), of_probes=True).next(run.probe_episodes)
     found = []
     for trials, noise in zip(draws.trials, draws.noise, strict=True):
-        episode = rollout.play(parameters, Draws(trials, noise))
+        episode = rollout.play(layout.weights(parameters), Draws(trials, noise))
         returns = torch.from_numpy(np.cumsum(episode.rewards.numpy().ravel()[::-1])[::-1].copy())
         log_probs, values = episode.log_probs.flatten(), episode.values.flatten()
         advantages = returns - values
@@ -63,7 +64,7 @@ def gradients_by_part(trainer: Trainer) -> list[list[NDArray[np.float64]]]:
         )
         gradients = (torch.autograd.grad(part, parameters, retain_graph=True) for part in parts)
         found.append(
-            [gradient[0, : agent.layout.trunk_size].double().numpy() for (gradient,) in gradients]
+            [gradient[0, : layout.trunk_size].double().numpy() for (gradient,) in gradients]
         )
     return found
 
@@ -390,8 +391,8 @@ def test_the_distance_is_the_gradient_of_the_heads_bias(
     weights, of_bias = np.array([1.5], np.float32), []
     for each in zip(draws.trials, draws.noise, strict=True):
         gradient, _ = trainer.engine.differentiate(Draws(*each), run.loss, weights)
-        agent = Agent(run.agent, run.task.num_stimuli)
-        named = agent.layout.named(torch.from_numpy(gradient))
+        layout = Layout(run.agent, run.task.num_stimuli)
+        named = layout.named(torch.from_numpy(gradient))
         of_bias.append(float(named["head_bias"][0, -1, 0, VALUE]))
     found = dict(zip(DIAGNOSTICS + AGENT_DIAGNOSTICS, trainer.probe(draws)[:, 0], strict=True))
     critic = 0.5 if run.loss.balance == "uncertainty" else 1.0  # the value loss's initial factor

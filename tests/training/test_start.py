@@ -10,14 +10,14 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import VALUE, AgentConfig
 from pwm.core.errors import InputError
 from pwm.core.leak import critic_bias
-from pwm.core.parameters import VALUE
 from pwm.core.task import TaskConfig
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.config import TrainConfig
 from pwm.training.loss_config import Balance, LossConfig, Returns
+from pwm.training.parameters import Layout
 from pwm.training.start import critic_start, guessing_return, initial_parameters
 
 RUN = TrainConfig(task=TaskConfig(episode_length=15), agent=AgentConfig(hidden_size=5))
@@ -31,19 +31,19 @@ def test_a_number_is_added_to_the_value_heads_bias_alone(
 ) -> None:
     config = replace(RUN, agent=AgentConfig(hidden_size=5, separate_trunks=separate_trunks))
     runs = tuple(replace(config, critic_start=start, seed=seed) for seed in (0, 1))
-    agent = Agent(config.agent, config.task.num_stimuli)
-    drawn = agent.layout.initial_parameters([0, 1])
+    layout = Layout(config.agent, config.task.num_stimuli)
+    drawn = layout.initial_parameters([0, 1])
     parameters = make_trainer(runs, engine).parameters.detach()
-    expected = agent.layout.named(drawn.clone())
+    expected = layout.named(drawn.clone())
     expected["head_bias"][:, -1, :, VALUE] += start
-    for name, part in agent.layout.named(parameters).items():
+    for name, part in layout.named(parameters).items():
         assert torch.equal(part, expected[name]), name
     assert ((parameters != drawn).sum(dim=1) == (start != 0)).all()
 
 
 def test_the_default_changes_no_bit_of_published_runs() -> None:
     assert RUN.critic_start == 0
-    drawn = Agent(RUN.agent, RUN.task.num_stimuli).layout.initial_parameters([3])
+    drawn = Layout(RUN.agent, RUN.task.num_stimuli).initial_parameters([3])
     start = initial_parameters([replace(RUN, seed=3)])
     assert start.numpy().tobytes() == drawn.numpy().tobytes()
 
@@ -98,7 +98,7 @@ def test_at_the_fixed_point_each_replica_has_its_own_start(engine: EngineName) -
     together = make_trainer(runs, engine).parameters.detach()
     for replica, run in enumerate(runs):
         assert torch.equal(together[replica], make_trainer([run], engine).parameters.detach()[0])
-    starts = Agent(RUN.agent, RUN.task.num_stimuli).layout.value_head(together)[1]
+    starts = Layout(RUN.agent, RUN.task.num_stimuli).value_head(together)[1]
     differences = (starts[:2] - starts[1:]).tolist()
     expected = [critic_start(one) - critic_start(other) for one, other in pairwise(runs)]
     assert differences == pytest.approx(expected, rel=1e-5)

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pwm.core.agent import Agent, AgentConfig
-from pwm.core.rollout import Draws, DrawSource, Rollout
+from pwm.core.agent import AgentConfig
+from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.loss_config import Baseline, LossConfig, Returns
+from pwm.training.parameters import Layout
 from pwm.training.tracking import Tracked, track
 from pwm.training.trainer import Trainer
 from tests.oracles.plain_returns import moments, returns_by_double_loop
@@ -78,7 +80,8 @@ class Watched:
 
     def __init__(self, run: TrainConfig, engine: EngineName) -> None:
         self.trainer = make_trainer([run], engine)
-        rollout = Rollout(run.task, Agent(run.agent, run.task.num_stimuli))
+        layout = Layout(run.agent, run.task.num_stimuli)
+        rollout = Rollout(run.task, run.agent)
         source = DrawSource(run.task, (run.seed,))
         self.rewards: list[NDArray[np.float64]] = []
         self.returns: list[NDArray[np.float64]] = []
@@ -87,7 +90,9 @@ class Watched:
         for _ in range(run.num_episodes):
             trials, noise = source.next(1)
             with torch.no_grad():
-                episode = rollout.play(self.trainer.parameters, Draws(trials[0], noise[0]))
+                episode = rollout.play(
+                    layout.weights(self.trainer.parameters), Draws(trials[0], noise[0])
+                )
             rewards = episode.rewards.flatten().double()
             returns = returns_by_double_loop(rewards.tolist(), run.loss.discount)
             self.rewards.append(rewards.numpy())

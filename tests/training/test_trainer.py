@@ -13,14 +13,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pwm.core.agent import Agent, AgentConfig
+from pwm.core.agent import AgentConfig, Weights
 from pwm.core.errors import InputError
-from pwm.core.rollout import Draws, DrawSource, Episode, Rollout
+from pwm.core.rollout import Draws, Episode, Rollout
 from pwm.core.task import TaskConfig
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.draws import DrawSource
 from pwm.training.history import METRICS, History
 from pwm.training.loss_config import LossConfig
+from pwm.training.parameters import Layout
 from pwm.training.trainer import Trainer
 from tests.support.training import history_of, settings_of_runs, trained
 
@@ -163,11 +165,11 @@ def test_training_uses_one_thread_and_restores_the_number_of_threads(
 ) -> None:
     play, seen = Rollout.play, []
 
-    def watched(self: Rollout, parameters: torch.Tensor, draws: Draws) -> Episode:
+    def watched(self: Rollout, weights: Weights, draws: Draws) -> Episode:
         seen.append(torch.get_num_threads())
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return play(self, parameters, draws)
+        return play(self, weights, draws)
 
     monkeypatch.setattr(Rollout, "play", watched)
     before = torch.get_num_threads()
@@ -254,13 +256,13 @@ LOGGED = {
 def test_metrics_follow_their_definitions(config: TrainConfig, engine: EngineName) -> None:
     runs = [replace(config, seed=seed, log_every=1) for seed in (0, 1)]
     trainer = make_trainer(runs, engine)
-    agent = Agent(config.agent, config.task.num_stimuli)
-    rollout, source = Rollout(config.task, agent), DrawSource(config.task, seeds=(0, 1))
+    layout = Layout(config.agent, config.task.num_stimuli)
+    rollout, source = Rollout(config.task, config.agent), DrawSource(config.task, seeds=(0, 1))
     expected = []
     for _ in range(config.num_episodes):
         trials, noise = source.next(1)
         with torch.no_grad():
-            episode = rollout.play(trainer.parameters, Draws(trials[0], noise[0]))
+            episode = rollout.play(layout.weights(trainer.parameters), Draws(trials[0], noise[0]))
         for replica in range(2):
             rewards = episode.rewards[replica].flatten().tolist()
             log_probs, entropies, values = (
@@ -293,13 +295,16 @@ def test_metrics_follow_their_definitions(config: TrainConfig, engine: EngineNam
 def test_episodes_of_an_update_are_played_with_the_same_parameters(engine: EngineName) -> None:
     batches = replace(QUICK, num_episodes=9, episodes_per_update=3, log_every=1)
     trainer, expected = make_trainer([batches], engine), []
-    rollout = Rollout(QUICK.task, Agent(QUICK.agent, QUICK.task.num_stimuli))
+    layout = Layout(QUICK.agent, QUICK.task.num_stimuli)
+    rollout = Rollout(QUICK.task, QUICK.agent)
     draws = DrawSource(QUICK.task, (QUICK.seed,)).next(9)
     for first in (0, 3, 6):
         for episode in range(first, first + 3):
             with torch.no_grad():
                 one = Draws(draws.trials[episode], draws.noise[episode])
-                expected.append(rollout.play(trainer.parameters, one).entropies.mean().item())
+                expected.append(
+                    rollout.play(layout.weights(trainer.parameters), one).entropies.mean().item()
+                )
         before = trainer.parameters.detach().clone()
         trainer.advance(1)  # rounded up to a whole update
         assert trainer.episodes_done == first + 3

@@ -14,31 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, prod
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pwm.core.streams import Streams, to_uniform
-from pwm.core.task import Action
+from pwm.core.agent import NUM_GATES, NUM_OUTPUTS, VALUE, AgentConfig, Weights
+from pwm.training.streams import Streams, to_uniform
 
-GATES = ("input", "forget", "cell", "output")  # the order of `nn.LSTM`
-NUM_GATES = len(GATES)
-VALUE = len(Action)  # column of the value in a head, after the policy's logits
-NUM_OUTPUTS = VALUE + 1
 VECTOR_MULTIPLE = 32  # PyTorch takes up to 32 numbers at once; a remainder rounds differently
 UNIT_MULTIPLE = VECTOR_MULTIPLE // NUM_GATES  # makes the number of gate units a multiple of 32
-
-
-class Weights(NamedTuple):
-    """A population's parameters, shaped for `Agent.unroll`."""
-
-    input_weight: Tensor  # (R', S, 4 U)
-    recurrent_weight: Tensor  # (R', U, 4 U)
-    bias: Tensor  # (R', 1, 4 U): sum of the two biases of `nn.LSTM`, each of which learns
-    head_weight: Tensor  # (R', U, outputs)
-    head_bias: Tensor  # (R', 1, outputs)
 
 
 def _shapes(num_stimuli: int, units: int) -> dict[str, tuple[int, int, int]]:
@@ -64,7 +49,8 @@ class Layout:
     order of `_shapes`: each first of the first LSTM or head, then of the second, if there are two.
     """
 
-    def __init__(self, num_stimuli: int, hidden_size: int, num_trunks: int) -> None:
+    def __init__(self, config: AgentConfig, num_stimuli: int) -> None:
+        hidden_size, num_trunks = config.hidden_size, config.num_trunks
         self.padded_size = ceil(hidden_size / UNIT_MULTIPLE) * UNIT_MULTIPLE
         """U, the number of units per LSTM, with padding."""
         self._hidden_size, self._num_trunks = hidden_size, num_trunks

@@ -1,4 +1,4 @@
-"""A row holds each parameter once, zero padding otherwise; it starts as PyTorch's modules do."""
+"""A vector holds each parameter once, zero padding otherwise; it starts as PyTorch's modules do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from pwm.core.agent import Agent, AgentConfig
-from pwm.core.parameters import Layout
+from pwm.core.agent import AgentConfig
 from pwm.core.task import TaskConfig
 from pwm.runs.engines import EngineName, make_trainer
 from pwm.training.config import TrainConfig
+from pwm.training.parameters import Layout
 
 
 def padding(layout: Layout, num_columns: int) -> Tensor:
@@ -24,14 +24,15 @@ def padding(layout: Layout, num_columns: int) -> Tensor:
 
 
 @pytest.mark.parametrize("hidden_size", [1, 8, 13, 24])
-@pytest.mark.parametrize("num_trunks", [1, 2])
-def test_every_column_is_one_parameter_or_zero_padding(hidden_size: int, num_trunks: int) -> None:
-    layout = Layout(num_stimuli=5, hidden_size=hidden_size, num_trunks=num_trunks)
+@pytest.mark.parametrize("separate", [False, True])
+def test_every_column_is_one_parameter_or_zero_padding(hidden_size: int, separate: bool) -> None:
+    config = AgentConfig(hidden_size=hidden_size, separate_trunks=separate)
+    layout = Layout(config, num_stimuli=5)
     parameters = layout.initial_parameters([0])
     is_padding = padding(layout, parameters.shape[1])
     lstm, heads = nn.LSTM(5, hidden_size), nn.Linear(hidden_size, 4)
     in_torch = sum(part.numel() for module in (lstm, heads) for part in module.parameters())
-    assert int((~is_padding).sum()) == num_trunks * in_torch
+    assert int((~is_padding).sum()) == config.num_trunks * in_torch
     assert torch.equal(parameters[0] == 0, is_padding)
 
 
@@ -42,7 +43,7 @@ def test_padding_stays_zero_during_training(carry_state: bool, engine: EngineNam
     trainer = make_trainer([config], engine)
     before = trainer.parameters.detach().clone()
     trainer.advance(30)
-    is_padding = padding(Agent(agent_config, num_stimuli=5).layout, before.shape[1])
+    is_padding = padding(Layout(agent_config, num_stimuli=5), before.shape[1])
     assert (trainer.parameters[:, is_padding] == 0).all()
     assert (trainer.parameters != before).any()
 
@@ -50,7 +51,7 @@ def test_padding_stays_zero_during_training(carry_state: bool, engine: EngineNam
 @pytest.mark.parametrize("hidden_size", [3, 24])
 def test_initial_parameters_have_the_distribution_of_pytorch(hidden_size: int) -> None:
     num_stimuli, seeds = 5, range(60)
-    layout = Layout(num_stimuli, hidden_size, num_trunks=2)
+    layout = Layout(AgentConfig(hidden_size=hidden_size, separate_trunks=True), num_stimuli)
     named = layout.named(layout.initial_parameters(seeds))
     bound = hidden_size**-0.5
     with torch.random.fork_rng():
@@ -76,7 +77,7 @@ def test_initial_parameters_have_the_distribution_of_pytorch(hidden_size: int) -
 
 
 def test_initial_parameters_depend_only_on_the_seed() -> None:
-    layout = Layout(num_stimuli=5, hidden_size=24, num_trunks=1)
+    layout = Layout(AgentConfig(), num_stimuli=5)
     together = layout.initial_parameters([7, 8, 7])
     assert torch.equal(together[0], together[2])
     assert not (together[0] == together[1])[together[0] != 0].any()
@@ -84,6 +85,6 @@ def test_initial_parameters_depend_only_on_the_seed() -> None:
 
 
 def test_separate_trunks_start_from_different_parameters() -> None:
-    layout = Layout(num_stimuli=5, hidden_size=24, num_trunks=2)
+    layout = Layout(AgentConfig(separate_trunks=True), num_stimuli=5)
     for part in layout.named(layout.initial_parameters([0])).values():
         assert not (part[:, 0] == part[:, 1]).any()

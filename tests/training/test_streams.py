@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from pwm.core.rollout import DrawSource
-from pwm.core.streams import StreamName, Streams, to_index, to_uniform
 from pwm.core.task import TaskConfig
+from pwm.training.draws import DrawSource
+from pwm.training.streams import StreamName, Streams, to_index, to_uniform
 
 NAMES: tuple[StreamName, ...] = get_args(StreamName)
 TOP = 2**64 - 1
