@@ -5,12 +5,12 @@ by REINFORCE with a learned baseline that is not detached: the policy loss also 
 and raises its values. This *leak* may be a mistake, but it is the notes' setting, and studied here.
 
 A *population* is R replicas of the agent, computed together; in training, each has its own seed,
-learning rate and critic weight, the weight w of the value loss. Here each of R = 2 replicas plays
-an episode of 20 trials of 3 steps, and its total loss is differentiated:
+learning rate and critic weight (w, which multiplies the value loss). In this example, two replicas
+each play an episode of 20 trials of 3 steps, and their total loss, by default, is differentiated:
 
     task, agent = TaskConfig(), AgentConfig()
-    layout = Layout(agent, task.num_stimuli)  # of pwm.training.parameters
-    parameters = layout.initial_parameters(seeds=[0, 1]).requires_grad_()
+    layout = Layout(agent, task.num_stimuli)  # of pwm.training.parameters; all else is here
+    parameters = layout.initial_parameters(seeds=[0, 1]).requires_grad_()  # [R, P]
     draws = Draws(torch.randint(task.num_pairs, (2, 20)), torch.rand(2, 20, 3))
     episode = Rollout(task, agent).play(layout.weights(parameters), draws)
     returns = discounted_returns(episode.rewards.flatten(1), discount=1.0)  # [R, T], T = 60 steps

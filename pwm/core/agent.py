@@ -1,11 +1,13 @@
 """The LSTM actor-critic, as a population of R independent replicas.
 
-It is the same as `nn.LSTM` and an `nn.Linear` on top of it, with the weights transposed.
+A replica has one LSTM, or two if policy and critic have separate ones: the policy's, then the
+critic's. Each LSTM is a *trunk*. On it is a linear *head* with 4 outputs: the policy's three logits
+and the value. Trunk and head compute what `nn.LSTM` and `nn.Linear` do; their weights are
+transposed, and the two biases of `nn.LSTM` are added up.
 
-Shapes: R replicas; R' LSTMs, which is R, or 2 R if policy and critic have separate ones: then a
-replica's two are adjacent, the policy's first; N trials, L steps per trial, S stimuli; U units of
-an LSTM; 4 U gate units. On each LSTM, the *trunk*, is a linear head with 4 outputs: three logits of
-the policy and the value.
+Shapes: R replicas; R' LSTMs in all, R or 2 R, replica by replica; N trials, L steps per trial,
+S stimuli; U units of an LSTM, 4 U gate units. U may exceed the hidden size, as training pads
+weights with zeros; a padded unit always outputs 0.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class AgentConfig:
 
 
 class Weights(NamedTuple):
-    """Weights of a population: one row per input, or one row for a bias."""
+    """Weights of a population: a row per input, or one row for a bias."""
 
     input_weight: Tensor  # (R', S, 4 U)
     recurrent_weight: Tensor  # (R', U, 4 U)
@@ -75,12 +77,12 @@ def unroll(
 ) -> tuple[Outputs, State]:
     """Runs the LSTMs and their heads over the L steps of N trials, in parallel.
 
-    N is that of this call: all trials of an episode, or 1 to carry the state from each to the next.
-    Of two heads, the first one's value and the last one's logits are not used.
+    N is the number of trials in this call: all of an episode, or 1 if each depends on the last one.
+    With two trunks, logits come from the first head, and values from the second.
 
     Args:
-        config: the architecture; U is at least its hidden size, as training may pad weights.
-        weights: the weights.
+        config: architecture.
+        weights: weights.
         observations: observations, [R, N, L, S].
         state: state before the first step, None for zeros.
     Returns:
@@ -110,7 +112,7 @@ def unroll(
 def _gate_scale(weights: Weights) -> Tensor:
     """Factors of the inputs to the gates, (4 U,): 2 for the cell gate and 1 for the others.
 
-    As tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid then serves all gates.
+    This is for speed: as tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid serves all gates.
     """
     by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
     units = weights.recurrent_weight.shape[1]

@@ -13,8 +13,8 @@ class InputError(ValueError):
     """An invalid value of a field.
 
     Args:
-        name: name of the field, printed as a flag; or, in upper case, of something else, such as a
-            positional argument, printed as it is.
+        name: name of the field, printed as its flag; a name in upper case, such as a positional
+            argument's, is printed as it is.
         value: the invalid value.
         accepted: description of valid values.
     """

@@ -1,14 +1,14 @@
 """The leak in closed form: the bias of the critic under an attached baseline.
 
 If the baseline is attached, the policy loss also trains the critic. The gradient of the total loss
-(`pwm.core.losses`, which defines the symbols) in a value is then
+with respect to a value is then, with the symbols of `pwm.core.losses`,
 
     ∂total/∂v_t = -(2 w / T) (G_t - v_t) + c log π(a_t)
                 = -(2 w / T) (target_t - v_t),   target_t = G_t - α log π(a_t),   α = c T / (2 w).
 
 So, at every update and in any network, a critic with an attached baseline learns as one with a
-detached baseline would from these targets. Since E[-log π(a_t)] = H_t, their mean is the return's,
-plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
+detached baseline would from these targets. Since E[-log π(a_t)] = H_t, the mean target is the mean
+return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
 
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
 nat. Agents first learn to guess left or right at a trial's last step, and act at random before it.
@@ -40,8 +40,8 @@ def critic_bias(
 ) -> float:
     """Predicted bias b = α H = c T H / (2 w) of an attached critic at its fixed point, in reward.
 
-    At its fixed point, the critic's value is the mean of its target given s, all that the critic
-    has seen: v = E[G|s] + α H. This does not hold with some options of `pwm.training`: Huber's
+    Let s be the observations since the LSTM was last reset. For a fixed policy, values settle at
+    the mean target given s: v = E[G|s] + α H. Some options of `pwm.training` change this: Huber's
     loss, λ-returns, and all that scale errors, losses or updates (`LossConfig.scales_errors`).
 
     Args:

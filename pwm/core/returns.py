@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-BLOCK = 16  # steps are padded to a multiple of it: products have the same bits for 1 and R replicas
+# Steps are padded to a multiple of this, so that a replica's returns round the same way alone and
+# in a population.
+BLOCK = 16
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:

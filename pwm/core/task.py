@@ -1,12 +1,13 @@
 """Parametric working memory: compare two stimuli across a delay; report which was larger.
 
 The first step of a trial shows the first stimulus, the last step the second; the steps between
-are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). At the last
-step, the agent should report *right* if the first stimulus was smaller, *left* if it was larger; a
-wrong report, or a hold, earns 0 there. Earlier actions earn nothing, unless holds are rewarded.
-With timeouts, any action but hold before a trial's last step makes the next trial blank. The trial
-in which it happens goes on, and can still be rewarded. A blank trial never makes the next one
-blank. Pairs are drawn uniformly from the stimulus set.
+are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). Their pairs are
+drawn uniformly from the stimulus set. At the last step, the agent should report *right* if the
+first stimulus was smaller, *left* if it was larger. This earns a reward; all else earns 0.
+
+Two options change this. With a hold reward, each hold before a trial's last step earns it. With
+timeouts, any other action there makes the next trial blank; the trial in which it happens goes on,
+and can still be rewarded. A blank trial never makes the next one blank.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.

@@ -75,7 +75,7 @@ def _folded(word: np.uint64) -> np.uint64:
 
 @compiled_apart
 def draw_uniform(key: Words, first: int, out: Floats) -> None:
-    """Fills an array with uniform numbers in [0, 1), as `pwm.training.streams.to_uniform` makes them.
+    """Fills an array with uniform numbers in [0, 1), as `training.streams.to_uniform` makes them.
 
     Args:
         key: key of the stream, (2,).
@@ -92,7 +92,7 @@ def draw_uniform(key: Words, first: int, out: Floats) -> None:
 
 @compiled_apart
 def draw_index(key: Words, first: int, size: int, out: Integers) -> None:
-    """Fills an array with integers from 0 to `size` - 1, as `pwm.training.streams.to_index` makes them.
+    """Fills an array with integers from 0 to `size` - 1, as `training.streams.to_index` makes them.
 
     The arguments `key`, `first` and `out` are those of `draw_uniform`.
     """
