@@ -6,10 +6,11 @@ and raises its values. This *leak* may be a mistake, but it is the notes' settin
 
 A *population* is R replicas of the agent, computed together; in training, each has its own seed,
 learning rate and critic weight (w, which multiplies the value loss). In this example, two replicas
-each play an episode of 20 trials of 3 steps, and their total loss, by default, is differentiated:
+each play an episode of 20 trials of 3 steps; then the total loss with default settings is
+differentiated. `Layout` (`pwm.training.parameters`) packs a replica's weights into P numbers.
 
     task, agent = TaskConfig(), AgentConfig()
-    layout = Layout(agent, task.num_stimuli)  # of pwm.training.parameters; all else is here
+    layout = Layout(agent, task.num_stimuli)
     parameters = layout.initial_parameters(seeds=[0, 1]).requires_grad_()  # [R, P]
     draws = Draws(torch.randint(task.num_pairs, (2, 20)), torch.rand(2, 20, 3))
     episode = Rollout(task, agent).play(layout.weights(parameters), draws)
@@ -23,8 +24,8 @@ By default, the LSTM is reset at each trial, but returns run to the end of the e
 cannot tell an early trial from a late one, and learns a mean over all positions in the episode.
 
 Read task, agent, rollout, returns, losses and leak; errors has checks of settings. `pwm.training`
-adds all else: where parameters and random numbers come from, the optimiser, and options that
-single studies use. This code is the definition, in PyTorch. The default engine, `pwm.fused`,
-computes the same up to rounding, many times faster; it trained the published runs. `--engine torch`
-trains with this code.
+makes parameters and random numbers, adds up the losses, with options that single studies use, and
+takes the optimiser's steps. This code is the definition, in PyTorch. The default engine,
+`pwm.fused`, computes the same up to rounding, many times faster; it trained the published runs.
+`--engine torch` trains with this code.
 """

@@ -2,12 +2,13 @@
 
 A replica has one LSTM, or two if policy and critic have separate ones: the policy's, then the
 critic's. Each LSTM is a *trunk*. On it is a linear *head* with 4 outputs: the policy's three logits
-and the value. Trunk and head compute what `nn.LSTM` and `nn.Linear` do; their weights are
-transposed, and the two biases of `nn.LSTM` are added up.
+and the value. With two trunks, the first head's value and the second's logits are not used. Trunk
+and head compute what `nn.LSTM` and `nn.Linear` do; their weights are transposed, and the two biases
+of `nn.LSTM` are added up.
 
-Shapes: R replicas; R' LSTMs in all, R or 2 R, replica by replica; N trials, L steps per trial,
-S stimuli; U units of an LSTM, 4 U gate units. U may exceed the hidden size, as training pads
-weights with zeros; a padded unit always outputs 0.
+Shapes: R replicas; R' LSTMs in all, R or 2 R, replica by replica; N trials, which run in parallel,
+L steps per trial, S stimuli; U units of an LSTM, 4 U gate units. U may exceed the hidden size, as
+training pads weights with zeros; a padded unit always outputs 0.
 """
 
 from __future__ import annotations
@@ -75,10 +76,9 @@ class Outputs(NamedTuple):
 def unroll(
     config: AgentConfig, weights: Weights, observations: Tensor, state: State | None
 ) -> tuple[Outputs, State]:
-    """Runs the LSTMs and their heads over the L steps of N trials, in parallel.
+    """Runs the LSTMs and their heads over the L steps of N trials.
 
-    N is the number of trials in this call: all of an episode, or 1 if each depends on the last one.
-    With two trunks, logits come from the first head, and values from the second.
+    The trials are all of an episode, or a single one if each depends on the previous one.
 
     Args:
         config: architecture.
@@ -110,10 +110,7 @@ def unroll(
 
 
 def _gate_scale(weights: Weights) -> Tensor:
-    """Factors of the inputs to the gates, (4 U,): 2 for the cell gate and 1 for the others.
-
-    This is for speed: as tanh(x) = 2 sigmoid(2 x) - 1, one call of sigmoid serves all gates.
-    """
+    """Factors of the inputs to the gates in `_step`, (4 U,): 2 for the cell gate, 1 for others."""
     by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
     units = weights.recurrent_weight.shape[1]
     return by_gate.repeat_interleave(units).to(weights.bias.device)
@@ -122,7 +119,11 @@ def _gate_scale(weights: Weights) -> Tensor:
 def _step(
     recurrent_weight: Tensor, gate_scale: Tensor, step_input: Tensor, state: State | None
 ) -> State:
-    """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U)."""
+    """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U).
+
+    For speed, one sigmoid serves all gates: tanh(x) = 2 sigmoid(2 x) - 1, and `gate_scale` doubles
+    the cell gate's input.
+    """
     if state is not None:
         step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
     gates = torch.sigmoid(step_input * gate_scale)  # (R', N, 4 U)

@@ -12,8 +12,8 @@ return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entr
 
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
 nat. Agents first learn to guess left or right at a trial's last step, and act at random before it.
-Their entropy is (2 log 3 + log 2) / 3 = 0.96 nats, on average over steps. Half of the trials are
-right: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. Values
+Their entropy is (2 log 3 + log 2) / 3 = 0.96 nats, on average over steps. They earn half of the
+rewards: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. Values
 should settle 6 · 0.96 = 5.8 above that.
 """
 
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 
 def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
-    """Temperature α = c T / (2 w) of the entropy bonus in the critic's target, in reward per nat.
+    """Temperature α = c T / (2 w) of the leak's entropy bonus in the critic's target.
 
+    It is in reward per nat, and has nothing to do with the entropy bonus of the policy's loss.
     There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
     c_times_steps = steps if reduction == "sum" else 1  # exact, unlike (1 / T) * T
@@ -40,13 +41,13 @@ def critic_bias(
 ) -> float:
     """Predicted bias b = α H = c T H / (2 w) of an attached critic at its fixed point, in reward.
 
-    Let s be the observations since the LSTM was last reset. For a fixed policy, values settle at
-    the mean target given s: v = E[G|s] + α H. Some options of `pwm.training` change this: Huber's
-    loss, λ-returns, and all that scale errors, losses or updates (`LossConfig.scales_errors`).
+    The critic sees only s, the observations since the LSTM was last reset. For a fixed policy, its
+    value settles at the mean target given s: v(s) = E[G|s] + α H(s). Some options of `pwm.training`
+    change this: Huber's loss, λ-returns, and all of `LossConfig.scales_errors`.
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.
-        entropy: H, entropy of the policy in that state, in nats; or a mean, for the mean bias.
+        entropy: H(s), entropy of the policy given s, in nats; or a mean, for the mean bias.
         critic_weight: w, above 0.
         reduction: reduction of the policy loss, "sum" (c = 1) or "mean" (c = 1/T).
     """

@@ -20,14 +20,14 @@ Hence, with G constant,
 
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
-The last term is the *leak*: as log π ≤ 0, it raises the critic's values. For a fixed policy, they
-settle c T H_t / (2 w) above the mean return (`pwm.core.leak`). The gradient with respect to log π
-is the same with and without the leak, as Ã and A have the same value; but in a trunk that critic
-and policy share, the leak also trains weights that the policy reads.
+The last term is the *leak*: as log π ≤ 0, it raises the critic's values; `pwm.core.leak` says by
+how much. The gradient with respect to log π is the same with and without the leak, as Ã and A have
+the same value; but in a trunk that critic and policy share, the leak also trains weights that the
+policy reads.
 
-By default, the entropy weight is 0. Many libraries average the policy loss too: their total is the
-one here, with c = 1, divided by T, if their critic weight is w / T; or 2 w / T, if they halve the
-squared error.
+By default, the entropy weight is 0. A library that minimises mean policy loss + w' mean A² has the
+total here, with c = 1, divided by T, if w' = w / T: by default 5 / 60 = 1/12. With half the squared
+error, w' = 2 w / T.
 
 Shapes: R replicas, T steps per episode.
 """

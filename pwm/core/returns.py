@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Steps are padded to a multiple of this, so that a replica's returns round the same way alone and
-# in a population.
+# Steps are padded to a multiple of this, which changes no return: there, the product below was found
+# to round the same way for one replica and for many.
 BLOCK = 16
 
 
 def discounted_returns(rewards: Tensor, discount: float) -> Tensor:
-    """Discounted returns G_t = Σ_k≥t discount^(k-t) r_k, [R, T], from rewards r, [R, T].
+    """Discounted returns G_t = Σ_{k≥t} discount^(k-t) r_k, [R, T], from rewards r, [R, T].
 
     A matrix product is usually many times as fast as a recursion, but spreads nan to all steps.
     """

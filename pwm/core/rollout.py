@@ -28,7 +28,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): v, in reward unless options of training scale returns
+    values: Tensor  # (R, N, L): v, in units of reward unless training scales returns
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
     @property
@@ -91,9 +91,9 @@ class Rollout:
         """Samples actions from the outputs by the noise; returns these trials as an `Episode`."""
         log_policy = torch.log_softmax(outputs.logits, dim=-1)
         policy = log_policy.exp()
-        # Inverse transform sampling: the action's index is the number of cumulative probabilities,
-        # but for the last, that the noise reaches. The last can round to less than 1, so noise is
-        # scaled by it; otherwise, noise near 1 could choose a last action of probability 0.
+        # Inverse transform sampling, with cumulative probabilities c0, c1 and c2: action 0 if
+        # noise < c0, 1 if c0 ≤ noise < c1, else 2. As c2 can round to less than 1, noise is scaled
+        # by it; otherwise, noise near 1 could choose action 2 even if its probability is 0.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -5,9 +5,9 @@ are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C .
 drawn uniformly from the stimulus set. At the last step, the agent should report *right* if the
 first stimulus was smaller, *left* if it was larger. This earns a reward; all else earns 0.
 
-Two options change this. With a hold reward, each hold before a trial's last step earns it. With
-timeouts, any other action there makes the next trial blank; the trial in which it happens goes on,
-and can still be rewarded. A blank trial never makes the next one blank.
+Two options give a meaning to actions before a trial's last step. A hold reward pays for each hold
+there. With timeouts, any action but hold there makes the next trial blank; the trial in which it
+happens goes on, and can still be rewarded. A blank trial never makes the next one blank.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
