@@ -64,6 +64,6 @@ def require_positive(name: str, value: float) -> None:
 
 
 def require_integer(name: str, value: int, least: int) -> None:
-    """Raises `InputError` unless the value is an `int`, no bool or NumPy integer, from `least` up."""
+    """Raises `InputError` unless the value is an `int`, not a bool or NumPy's, from `least`."""
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     require(is_integer and value >= least, name, value, f"an integer, {least} or above")
