@@ -114,7 +114,7 @@ class Arguments:
 
 
 def train_command(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; exits with 0 if training finished, 128 + signal number if stopped."""
+    """Runs the command; exits with 0 once trained, 128 + signal if stopped, 2 for bad input."""
     arguments = parse(
         Arguments,
         "python -m pwm.train",
@@ -137,8 +137,8 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted; or, with `--extend`, a setting is not its default, or
-            the folder's run cannot be extended.
+        InputError: a value is not accepted; or, with `--extend`, a setting differs from its default,
+            or the folder's run cannot be extended.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:

@@ -70,10 +70,10 @@ class Condition:
 
     @property
     def rival_noise_weights(self) -> dict[str, float]:
-        """Noise weight k according to each rival law, always proportional to the policy factor c.
+        """Noise weight k according to each rival law.
 
-        For "ratio", k is proportional to `noise_weight`, which includes c; for "steps", to c and
-        the number of steps T; for "fixed", to c alone.
+        It is proportional to `noise_weight` for "ratio", to c T for "steps" and to c for "fixed",
+        with T steps and the policy factor c, which `noise_weight` includes.
         """
         law = fitted_law()
         fixed = law.noise_constant * noise_weight(FITTED_STEPS, 3) * self.policy_factor

@@ -158,8 +158,9 @@ def normalised_bias(run: TrainConfig) -> float:
     All quantities are for a summed policy loss and the policy that is learned first
     (`start_entropy`): H is log 2 at the last step of a trial and log 3 at all others. Let W be the
     variance of an episode's advantages without the bias, in reward², and D² the variance of α H
-    over the steps of a trial. Normalised, α H is divided by the standard deviation of the
-    advantages with the bias; the two are uncorrelated, so b² = D² / (W + b²).
+    over the steps of a trial. Normalising divides α H by the standard deviation of all advantages,
+    with the bias, which is uncorrelated with the rest of them: b² = D² / (W + b²). The baseline is
+    taken to be attached, whatever the run's is.
     """
     length = run.task.trial_length
     variance = _episode_variance(setting_of(run, start=0.0))  # W

@@ -82,7 +82,7 @@ def median_times(runs: Outcomes) -> NDArray[np.float64]:
 
 
 def predicted_biases(cell: Cell) -> NDArray[np.float64]:
-    """Critic bias predicted from each seed's final entropy and success, in reward: [S].
+    """Critic bias, in reward, predicted from each seed's final entropy and rewarded trials: [S].
 
     Only for attached cells with discounted, bootstrapped or single-trial returns.
     """

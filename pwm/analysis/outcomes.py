@@ -52,7 +52,10 @@ class Runs(Protocol):
         """The history of the runs with these indices, [R], in this order."""
 
     def curve(self, name: str, indices: NDArray[np.intp]) -> NDArray[np.float32]:
-        """The curve `name` of the runs with these indices: [R, windows], or [R, probes]."""
+        """The curve `name` of the runs with these indices, [R], in this order.
+
+        It is [R, windows] or, if measured at `probe_at`, [R, probes].
+        """
 
 
 class Source(Protocol):
@@ -265,7 +268,7 @@ class Outcomes:
 
     @property
     def value_loss(self) -> NDArray[np.float64]:
-        """Mean squared error of the values over the last 500 episodes, in reward²: [...]."""
+        """Mean of `History.value_loss` over the last 500 episodes, in reward²: [...]."""
         return self._outcomes["value_loss"]
 
     @property
@@ -290,7 +293,7 @@ class Outcomes:
 
     @property
     def peak_value_loss(self) -> NDArray[np.float32]:
-        """Largest mean squared error of any window of `log_every` episodes, in reward²: [...]."""
+        """Largest `History.value_loss` of any window of `log_every` episodes, in reward²: [...]."""
         return self._outcomes["peak_value_loss"]
 
     def rate(self) -> NDArray[np.float64]:

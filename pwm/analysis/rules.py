@@ -195,7 +195,10 @@ def _comparison(
     conditions: Mapping[str, Selection],
     held_out: tuple[str, ...] = (),
 ) -> Comparison:
-    """Compares methods in conditions, by the runs of the experiments CONDITION-METHOD."""
+    """Compares methods in conditions.
+
+    The runs of a pair are in the experiment CONDITION-METHOD, after the names in its selections.
+    """
     runs = []
     for method, method_fields in methods.values():
         for condition, condition_fields in conditions.values():

@@ -185,10 +185,10 @@ def _predictions() -> dict[str, Number]:
 
 
 def _conversions() -> dict[str, Number]:
-    """The paper's weights in the units of libraries, and libraries' default weights in the paper's.
+    """The paper's weights in libraries' units, and libraries' default weights in both units.
 
-    In the paper's units, which are the notes', the policy loss is a sum over steps and the value
-    loss the mean squared error.
+    Conversions are for updates on one episode of 60 steps. In the paper's units, which are the
+    notes', the policy loss is a sum over steps and the value loss the mean squared error.
     """
     steps = LONG.episode_length  # per update
     squared = "stable-baselines3-a2c"  # its value loss is the mean squared error

@@ -31,7 +31,7 @@ BUDGETS = (10_000, 12_000, 14_000, 17_000, 20_000)  # in episodes; the last is t
 
 
 def lower_claims(evidence: Evidence) -> Iterator[Claim]:
-    """Yields claims about the lower edge: its position and what determines it."""
+    """Yields claims about the lower edge: how many conditions have one, what determines it."""
     by_name = conditions(evidence)
     measured = {name: each.edges for name, each in by_name.items() if each.edges is not None}
     experiments = experiments_of(by_name.values())

@@ -43,7 +43,7 @@ MOST_VALUES = 5  # of an axis with more values, only the first and the last are 
 
 
 def grids() -> dict[str, Number]:
-    """Returns counts of runs and experiments (`compute.*`) and descriptions (`experiment.*`)."""
+    """Counts of runs, settings and experiments (`compute.*`); their fields (`experiment.*`)."""
     return _counts() | _descriptions()
 
 

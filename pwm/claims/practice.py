@@ -148,7 +148,7 @@ def practice_claims(evidence: Evidence) -> Iterator[Claim]:
 
 
 def _most_lost(conditions: Sequence[Outcomes], weight: float) -> Estimate:
-    """Largest loss of success, in any condition, by `weight` in place of the best weight there."""
+    """Largest loss of success in any condition from using `weight`, not the best weight there."""
     learned = np.stack([runs.learned for runs in conditions])  # (conditions, W, S)
     rates = resampled_means(learned)  # (conditions, W, 1 + resamples)
     index = conditions[0].weights.index(weight)

@@ -70,8 +70,8 @@ KNOWN_WORDS = {
 class FusedEngine:
     """Trains a population in compiled code, one replica after another.
 
-    The constructor compiles the code, or loads it from the cache; that of `differentiate` only if
-    the runs have probes.
+    The constructor compiles the code of `train`, or loads it from the cache. It does so for
+    `differentiate` only if the runs have probes; otherwise, the first call does.
 
     Args:
         runs: R runs that differ only in seed, critic weight and learning rate.

@@ -36,7 +36,7 @@ def open_streams() -> None:
 
 
 def expand_paths(arguments: Arguments) -> Arguments:
-    """Expands `~` in the paths of a command's arguments, since shells leave it in `--out=~/x`.
+    """Returns a command's arguments with `~` expanded in paths: shells leave it in `--out=~/x`.
 
     Args:
         arguments: the parsed arguments, an instance of a dataclass; nested ones stay as they are.

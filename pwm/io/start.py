@@ -23,9 +23,9 @@ PACKAGE = str(Path(__file__).parents[1])
 
 
 def start_command() -> None:
-    """Prepares a command for its slow imports: if one fails or is interrupted, it prints one line.
+    """Makes a command end with one line if its slow imports fail or are interrupted.
 
-    Ends the command at once, also with one line, if it cannot succeed: with too small a limit on
+    Ends it at once, also with one line, if it cannot succeed: with too small a limit on
     memory (`ulimit -v`), in a removed working folder, or with invalid tqdm settings.
     """
     sys.excepthook = _in_one_line
@@ -51,7 +51,7 @@ def end_imports() -> None:
 
 @cache
 def require_versions() -> None:
-    """Checks the libraries' versions if `pwm` is installed, as `PYTHONPATH` may bring in old ones.
+    """If `pwm` is installed, checks the libraries' versions: `PYTHONPATH` may bring in old ones.
 
     Raises:
         FileError: a library is missing or too old.

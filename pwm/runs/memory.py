@@ -16,14 +16,14 @@ BYTES_PER_STEP = 20  # table row, action, reward; the fused engine plays one run
 
 
 def require_memory(runs: Sequence[TrainConfig], episodes_per_draw: int) -> None:
-    """Requires that each of a population's largest arrays by itself fits into the machine's memory.
+    """Requires that the machine's memory can hold each of a population's batches of random numbers.
 
-    Random numbers are drawn at once for all initial weights, for `episodes_per_draw` episodes, for
-    an update, and for a probe. Other arrays, and memory in use, do not count: training may still
-    exhaust the memory.
+    There are batches for all initial weights, for `episodes_per_draw` episodes, for an update and
+    for a probe. Each is checked by itself, with its copies. Other arrays, and memory in use, do not
+    count: training may still exhaust the memory.
 
     Raises:
-        InputError: an array does not fit; the message names the field that makes it large.
+        InputError: a batch does not fit; the message names the field that makes it large.
     """
     run, steps = runs[0], runs[0].task.episode_length
     parameters = run.agent.num_trunks * NUM_GATES * run.agent.hidden_size**2  # recurrent weights

@@ -105,7 +105,7 @@ class TorchEngine:
         return {"parameters": parameters, **self._optimiser.state, "tracked": self._tracked}
 
     def _update(self, draws: Draws) -> list[Tensor]:
-        """Takes one update on E episodes; returns the metrics of each, [metrics, R]."""
+        """Makes one update from E episodes; returns the metrics of each episode, [metrics, R]."""
         config, loss = self._config, self._config.loss
         scales = episode_scales(self._tracked, config)
         metrics, value_losses, gradients = [], [], []
