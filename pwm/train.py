@@ -137,8 +137,8 @@ def _plan(arguments: Arguments) -> Plan:
     """Makes the training plan from the flags.
 
     Raises:
-        InputError: a value is not accepted; or, with `--extend`, a setting differs from its default,
-            or the folder's run cannot be extended.
+        InputError: a value is not accepted; or, with `--extend`, a setting differs from its
+            default, or the folder's run cannot be extended.
     """
     engine, out, earlier = arguments.engine, arguments.out, arguments.extend
     if earlier is None:

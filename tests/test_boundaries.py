@@ -200,7 +200,7 @@ def drawn_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", LOW_LEVEL)
-def test_core_and_fused_draw_random_numbers_only_through_streams(module: str) -> None:
+def test_training_draws_random_numbers_only_through_streams(module: str) -> None:
     assert drawn_by(module) == ({"random"} if module == "training/streams" else set())
 
 

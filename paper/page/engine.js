@@ -9,7 +9,7 @@ out has its default; for instance {critic_weight: 3, seed: 7, loss: {baseline: "
 call trains one run; its bits do not depend on what else is trained.
 
     history     {episode: [K], reward: Float32Array(K), value_loss, policy_loss, entropy,
-                critic_bias}: as `pwm.core.history.History`
+                critic_bias}: as `pwm.training.history.History`
     parameters  Float32Array(P), as trained
     digest      16 hexadecimal digits: the published digest (`pwm.runs.digests`)
     onWindow    called after each window, numbered from 0, as (window, {episode, reward, ...})
@@ -177,7 +177,7 @@ const loadEngine = (() => {
 
   // The agent
 
-  /* The agent as in `pwm.core.parameters.Layout`: sizes, and the parts of a row of parameters. */
+  /* The agent as in `pwm.training.parameters.Layout`: sizes, and the parts of a vector of parameters. */
   function describeAgent({ constants }, config, stimuli) {
     const roundUp = (number, multiple) => Math.ceil(number / multiple) * multiple;
     const trunks = config.separate_trunks ? 2 : 1;
@@ -199,7 +199,7 @@ const loadEngine = (() => {
       start += trunks * product(outer);
       draws += trunks * product(inner[name]);
     }
-    const size = roundUp(start, constants.row_multiple);
+    const size = roundUp(start, constants.vector_multiple);
     return { trunks, units, padded, parts, draws, size, trunkSize };
   }
 
@@ -414,7 +414,7 @@ const loadEngine = (() => {
 
   // Random streams
 
-  /* The key of the random stream of a seed and a name, as in `pwm.core.streams.Streams`. */
+  /* The key of the random stream of a seed and a name, as in `pwm.training.streams.Streams`. */
   function streamKey(machine, pool, seed, name) {
     const words = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)];
     while (words.length < pool) words.push(0);

@@ -21,7 +21,7 @@ differentiated. `Layout` (`pwm.training.parameters`) packs a replica's weights i
     total.sum().backward()  # each replica's loss depends on its own parameters only
 
 By default, the LSTM is reset at each trial, but returns run to the end of the episode. The critic
-cannot tell an early trial from a late one, and learns a mean over all positions in the episode.
+cannot tell an early trial from a late one: from the same observations, it learns a mean over both.
 
 Read task, agent, rollout, returns, losses and leak; errors has checks of settings. `pwm.training`
 makes parameters and random numbers, adds up the losses, with options that single studies use, and

@@ -14,6 +14,7 @@ training pads weights with zeros; a padded unit always outputs 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -93,7 +94,7 @@ def unroll(
     inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', N L, S)
     projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', N L, 4 U)
     by_step = projected.view(len(inputs), trials, steps, -1).unbind(2)  # (R', N, 4 U) each
-    gate_scale = _gate_scale(weights)
+    gate_scale = _gate_scale(weights.recurrent_weight.shape[1], weights.bias.device)
     hidden = []
     for step_input in by_step:
         state = _step(weights.recurrent_weight, gate_scale, step_input, state)
@@ -109,11 +110,11 @@ def unroll(
     ), state
 
 
-def _gate_scale(weights: Weights) -> Tensor:
+@lru_cache(maxsize=8)
+def _gate_scale(units: int, device: torch.device) -> Tensor:
     """Factors of the inputs to the gates in `_step`, (4 U,): 2 for the cell gate, 1 for others."""
     by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
-    units = weights.recurrent_weight.shape[1]
-    return by_gate.repeat_interleave(units).to(weights.bias.device)
+    return by_gate.repeat_interleave(units).to(device)
 
 
 def _step(

@@ -13,8 +13,8 @@ return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entr
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
 nat. Agents first learn to guess left or right at a trial's last step, and act at random before it.
 Their entropy is (2 log 3 + log 2) / 3 = 0.96 nats, on average over steps. They earn half of the
-rewards: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. Values
-should settle 6 · 0.96 = 5.8 above that.
+rewards: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. The
+mean value should settle 6 · 0.96 = 5.8 above that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # so that the formulas need no PyTorch
     from pwm.core.losses import Reduction
 
 
@@ -43,7 +43,7 @@ def critic_bias(
 
     The critic sees only s, the observations since the LSTM was last reset. For a fixed policy, its
     value settles at the mean target given s: v(s) = E[G|s] + α H(s). Some options of `pwm.training`
-    change this: Huber's loss, λ-returns, and all of `LossConfig.scales_errors`.
+    change this: Huber's loss, λ-returns, and those that `LossConfig.scales_errors` lists.
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.

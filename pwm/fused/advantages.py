@@ -1,7 +1,7 @@
 """Errors, advantages, leaks and metrics of an episode, in compiled code.
 
 The leak is the policy loss's gradient with respect to an output of the value head.
-`pwm.training.loss_options` defines the losses; `pwm.fused.buffers` explains rows and shapes.
+`pwm.training.episode` and `loss_options` define them; `pwm.fused.buffers` explains rows and shapes.
 """
 
 from __future__ import annotations

@@ -84,11 +84,11 @@ class FusedEngine:
         require_known_options(runs[0])
         self.runs = runs
         config = runs[0]
-        layout = Layout(config.agent, config.task.num_stimuli)
+        of_agent = Layout(config.agent, config.task.num_stimuli)
         self.parameters = initial_parameters(runs)
         self.task = task_tables(config)
-        self.rule = update_rule(config, config.loss, layout.trunk_size)
-        self.work = _work(self.task, config, layout.padded_size, self.parameters.shape[1])
+        self.rule = update_rule(config, config.loss, of_agent.trunk_size)
+        self.work = _work(self.task, config, of_agent.padded_size, self.parameters.shape[1])
         average_shape = (len(runs), num_states(config.loss.balance), self.parameters.shape[1])
         adam = config.optimizer == "adam"
         self.population = Population(

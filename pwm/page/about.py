@@ -30,7 +30,7 @@ def about() -> dict[str, Any]:
             "gates": agent.NUM_GATES,
             "outputs": agent.NUM_OUTPUTS,
             "value": agent.VALUE,
-            "row_multiple": parameters.VECTOR_MULTIPLE,
+            "vector_multiple": parameters.VECTOR_MULTIPLE,
             "unit_multiple": parameters.UNIT_MULTIPLE,
             "lanes": vectors.LANES,
             "pool": streams.POOL,

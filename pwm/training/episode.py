@@ -1,7 +1,7 @@
 """Plays one `rollout.Episode` of a population; computes its advantages, losses and metrics.
 
 By default, the losses are those of the example in `pwm.core`. Options of `LossConfig` change the
-returns, scale the errors, or choose what gradients reach.
+returns, scale the errors, or choose what gradients reach; `pwm.training.loss_options` has others.
 
 Shapes: R replicas, N trials, L steps per trial, T = N L steps per episode.
 """
@@ -70,21 +70,21 @@ def play_episode(
     # One row per trial, (R N, L), or per episode, (R, T), so that returns end with it.
     rewards = episode.rewards.flatten(0, 1) if by_trial else episode.rewards.flatten(1)
 
-    def errors_of(v: Tensor, later: Tensor) -> Tensor:
-        """Errors A of the outputs v; their λ-returns bootstrap from the outputs `later`: [R, T]."""
-        values = (centre + spread * later).reshape_as(rewards)
+    def errors_of(v: Tensor, *, leaking: bool = False) -> Tensor:
+        """Errors A of the outputs v, [R, T]; if leaking, gradients reach values in the targets."""
+        values = (centre + spread * (v if leaking else v.detach())).reshape_as(rewards)
         returns = bootstrapped_returns(rewards, values, config.discount, config.trace_decay)
         return ((returns.reshape_as(v) - centre) / spread - v) / error_scale
 
-    errors = advantages = errors_of(raw_values, raw_values.detach())  # by default, G - v
+    errors = advantages = errors_of(raw_values)  # by default, G - v
     if config.leaking_targets:
         # The policy loss's gradient also reaches v_t through the targets of earlier steps s. With
         # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s) ≥ 0.
-        advantages = errors_of(raw_values, raw_values)
+        advantages = errors_of(raw_values, leaking=True)
     if config.baseline in ("attached_head", "attached_trunk"):
         head_values = head_values_of(rollout, weights, draws)
-        later = head_values if config.leaking_targets else head_values.detach()
-        advantages = partly_attached(advantages, errors_of(head_values, later), config.baseline)
+        head_advantages = errors_of(head_values, leaking=config.leaking_targets)
+        advantages = partly_attached(advantages, head_advantages, config.baseline)
     losses = episode_losses(
         log_probs=episode.log_probs.flatten(1),
         entropies=episode.entropies.flatten(1),

@@ -1,13 +1,14 @@
-"""The losses of one episode with every option of `LossConfig`.
+"""The losses of `pwm.core.losses` with options, which change nothing by default.
 
-They are those of `pwm.core.losses`, before which each option makes one change; by default, none.
+These options of `LossConfig` change the inputs of the losses, replace the value loss or add a term.
+`pwm.training.episode` applies the options of returns and scales.
 
 Shapes: R replicas, T steps per episode.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from torch.nn.functional import pad
 
 from pwm.core.losses import entropy_bonus, policy_loss, value_loss
 from pwm.core.returns import discounted_returns
-from pwm.training.loss_config import Baseline, LossConfig
+from pwm.training.loss_config import LossConfig
 
 NORMALISER = 1e-8  # added to the standard deviation of advantages, against division by 0
 
@@ -81,7 +82,11 @@ def episode_losses(
     return Losses(policy, value, total, squared_error)
 
 
-def partly_attached(advantages: Tensor, head_advantages: Tensor, baseline: Baseline) -> Tensor:
+def partly_attached(
+    advantages: Tensor,
+    head_advantages: Tensor,
+    baseline: Literal["attached_head", "attached_trunk"],
+) -> Tensor:
     """Advantages, [R, T], whose gradient reaches the value head alone, or the trunk alone.
 
     Args:

@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
+from pwm.core.agent import AgentConfig
 from pwm.core.losses import Reduction
 from pwm.core.returns import discounted_returns
+from pwm.core.rollout import Draws, Rollout
+from pwm.core.task import TaskConfig
+from pwm.training.draws import DrawSource
+from pwm.training.episode import head_values_of
 from pwm.training.loss_config import Baseline, LossConfig, LostGradients, ValueLoss
 from pwm.training.loss_options import (
     Losses,
@@ -23,6 +28,7 @@ from pwm.training.loss_options import (
     normalised,
     partly_attached,
 )
+from pwm.training.parameters import Layout
 from tests.oracles.plain_returns import lambda_returns, returns_by_double_loop
 
 BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
@@ -69,9 +75,9 @@ def cases(draw: st.DrawFn) -> Case:
 
 def of_baseline(advantages: Tensor, head_advantages: Tensor, baseline: Baseline) -> Tensor:
     """Advantages of the policy loss, as `play_episode` chooses them."""
-    if baseline in ("attached", "detached"):
-        return advantages
-    return partly_attached(advantages, head_advantages, baseline)
+    if baseline in ("attached_head", "attached_trunk"):
+        return partly_attached(advantages, head_advantages, baseline)
+    return advantages
 
 
 def losses_of(case: Case) -> tuple[Losses, Tensor]:
@@ -298,3 +304,25 @@ def test_monte_carlo_returns_do_not_depend_on_values(
     rewards = torch.rand(2, steps, generator=torch.Generator().manual_seed(steps))
     found = bootstrapped_returns(rewards, torch.full_like(rewards, value), discount, 1.0)
     assert torch.equal(found, discounted_returns(rewards, discount))
+
+
+@pytest.mark.parametrize("carry_state", [False, True])
+@pytest.mark.parametrize("timeout", [False, True])
+def test_values_of_the_head_have_the_same_bits_and_train_the_head_only(
+    carry_state: bool, timeout: bool
+) -> None:
+    task, agent = TaskConfig(timeout=timeout), AgentConfig(carry_state=carry_state)
+    layout, rollout = Layout(agent, task.num_stimuli), Rollout(task, agent)
+    parameters = layout.initial_parameters([0, 1]).requires_grad_()
+    draws = Draws(*(part[0] for part in DrawSource(task, [0, 1]).next(1)))
+    weights = layout.weights(parameters)
+    of_head = head_values_of(rollout, weights, draws)
+    values = rollout.play(weights, draws).values.flatten(1)
+    assert torch.equal(of_head, values)
+    by_head, by_both = (
+        torch.autograd.grad(output.sum(), parameters)[0] for output in (of_head, values)
+    )
+    trunk = layout.trunk_size
+    assert not by_head[:, :trunk].any()
+    assert by_both[:, :trunk].any()
+    assert torch.equal(by_head[:, trunk:], by_both[:, trunk:])
