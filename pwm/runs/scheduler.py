@@ -14,7 +14,7 @@ from typing import Any
 
 from pwm.io.errors import FileError
 from pwm.io.files import make_folder
-from pwm.io.inherited import STOPPING, counted, note
+from pwm.io.inherited import STOPPING, counted, note, stop_signals
 from pwm.runs.engines import require_numba
 from pwm.runs.locks import LOCK, is_locked, tidy
 from pwm.runs.progress import Progress
@@ -128,7 +128,11 @@ class Processes(ProcessPoolExecutor):
 
 @contextmanager
 def processes(workers: int) -> Iterator[Processes]:
-    """Makes a pool of processes; they stop at checkpoints if the block raises or this one ends."""
+    """Makes a pool of processes; they stop at checkpoints if the block raises or this one ends.
+
+    Raises:
+        KeyboardInterrupt: a signal asked to stop while the pool was closing, and it is closed now.
+    """
     context = multiprocessing.get_context("spawn")
     # When this process ends, even if killed, the operating system closes its end of the pipe.
     lifeline, own_end = context.Pipe(duplex=False)
@@ -136,13 +140,19 @@ def processes(workers: int) -> Iterator[Processes]:
         executor = Processes(workers, context, initializer=serve, initargs=(lifeline,))
     try:
         yield executor
-    except BaseException:
+    except BaseException as error:
         own_end.close()  # tells the workers to stop
+        if isinstance(error, KeyboardInterrupt):
+            executor.shutdown(cancel_futures=True)  # meanwhile, another signal ends this process
         raise
     finally:
-        executor.shutdown(cancel_futures=True)
+        # A signal that raised inside `shutdown` would let the pool wait for its workers forever.
+        with stop_signals() as caught:
+            executor.shutdown(cancel_futures=True)
         own_end.close()
         lifeline.close()
+        if caught:
+            raise KeyboardInterrupt(caught[0])
 
 
 @contextmanager

@@ -418,6 +418,33 @@ def test_a_signal_to_stop_saves_a_checkpoint(
     assert not is_locked(store, shard)
 
 
+CLOSING = """
+import os, signal, threading, time
+from pwm.io.inherited import stop_signals
+from pwm.runs.scheduler import processes
+
+if __name__ == "__main__":
+    try:
+        with stop_signals(interrupt=True), processes(1) as executor:
+            executor.submit(time.sleep, 0).result()
+            future = executor.submit(time.sleep, 2)
+            while not future.running():
+                time.sleep(0.01)
+            threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            raise RuntimeError
+    except KeyboardInterrupt as interrupt:
+        raise SystemExit(128 + interrupt.args[0])
+"""
+
+
+def test_a_signal_to_stop_while_the_pool_closes_is_not_lost(tmp_path: Path) -> None:
+    script = tmp_path / "closing.py"
+    script.write_text(CLOSING)
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    ended = subprocess.run([sys.executable, script], env=environment, timeout=60, check=False)
+    assert ended.returncode == 128 + signal.SIGTERM
+
+
 # Progress
 
 
