@@ -6,9 +6,10 @@ and the value. With two trunks, the first head's value and the second's logits a
 and head compute what `nn.LSTM` and `nn.Linear` do; their weights are transposed, and the two biases
 of `nn.LSTM` are added up.
 
-Shapes: R replicas; R' LSTMs in all, R or 2 R, replica by replica; N trials, which run in parallel,
-L steps per trial, S stimuli; U units of an LSTM, 4 U gate units. U may exceed the hidden size, as
-training pads weights with zeros; a padded unit always outputs 0.
+Shapes: R replicas; R' LSTMs, R or 2 R, in the order policy 0, critic 0, policy 1, ...; N trials,
+computed in parallel, or 1 if each depends on the previous one; L steps per trial, S stimuli;
+U units of an LSTM, 4 U gate units. U is the hidden size, or more if training pads weights with
+zeros: a padded unit always outputs 0.
 """
 
 from __future__ import annotations
@@ -79,8 +80,6 @@ def unroll(
 ) -> tuple[Outputs, State]:
     """Runs the LSTMs and their heads over the L steps of N trials.
 
-    The trials are all of an episode, or a single one if each depends on the previous one.
-
     Args:
         config: architecture.
         weights: weights.
@@ -94,7 +93,7 @@ def unroll(
     inputs = observations.flatten(1, 2).repeat_interleave(trunks, dim=0)  # (R', N L, S)
     projected = torch.baddbmm(weights.bias, inputs, weights.input_weight)  # (R', N L, 4 U)
     by_step = projected.view(len(inputs), trials, steps, -1).unbind(2)  # (R', N, 4 U) each
-    gate_scale = _gate_scale(weights.recurrent_weight.shape[1], weights.bias.device)
+    gate_scale = _gate_scale(weights.recurrent_weight.shape[1], weights.bias.device)  # see `_step`
     hidden = []
     for step_input in by_step:
         state = _step(weights.recurrent_weight, gate_scale, step_input, state)
@@ -110,26 +109,26 @@ def unroll(
     ), state
 
 
-@lru_cache(maxsize=8)
-def _gate_scale(units: int, device: torch.device) -> Tensor:
-    """Factors of the inputs to the gates in `_step`, (4 U,): 2 for the cell gate, 1 for others."""
-    by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
-    return by_gate.repeat_interleave(units).to(device)
-
-
 def _step(
-    recurrent_weight: Tensor, gate_scale: Tensor, step_input: Tensor, state: State | None
+    recurrent_weight: Tensor, gate_scale: Tensor, gate_input: Tensor, state: State | None
 ) -> State:
-    """Takes an LSTM step, given all input to the gates but the recurrent part, (R', N, 4 U).
+    """Takes an ordinary LSTM step, given the gates' input, [R', N, 4 U], but the recurrent part.
 
-    For speed, one sigmoid serves all gates: tanh(x) = 2 sigmoid(2 x) - 1, and `gate_scale` doubles
-    the cell gate's input.
+    Only the tanh of the cell gate is unusual, for speed: as tanh(x) = 2 sigmoid(2 x) - 1, one
+    sigmoid serves all gates, with `gate_scale`, (4 U,), 2 for the cell gate and 1 for the others.
     """
     if state is not None:
-        step_input = torch.baddbmm(step_input, state.hidden, recurrent_weight)
-    gates = torch.sigmoid(step_input * gate_scale)  # (R', N, 4 U)
+        gate_input = torch.baddbmm(gate_input, state.hidden, recurrent_weight)
+    gates = torch.sigmoid(gate_input * gate_scale)  # (R', N, 4 U)
     input_gate, forget_gate, cell_sigmoid, output_gate = gates.chunk(NUM_GATES, dim=-1)
     cell = input_gate * (2 * cell_sigmoid - 1)  # tanh of the cell gate's input
     if state is not None:
         cell = cell + forget_gate * state.cell
     return State(output_gate * torch.tanh(cell), cell)
+
+
+@lru_cache(maxsize=8)
+def _gate_scale(units: int, device: torch.device) -> Tensor:
+    """The argument `gate_scale` of `_step`."""
+    by_gate = torch.tensor([2.0 if gate == "cell" else 1.0 for gate in GATES])
+    return by_gate.repeat_interleave(units).to(device)

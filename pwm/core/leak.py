@@ -11,10 +11,11 @@ detached baseline would from these targets. Since E[-log π(a_t)] = H_t, the mea
 return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
 
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
-nat. Agents first learn to guess left or right at a trial's last step, and act at random before it.
-Their entropy is (2 log 3 + log 2) / 3 = 0.96 nats, on average over steps. They earn half of the
-rewards: returns fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. The
-mean value should settle 6 · 0.96 = 5.8 above that.
+nat. Before a trial's last step, no action matters, and agents take each with probability 1/3. At
+it, they first learn not to hold, and take left and right with probability 1/2. This policy's mean
+entropy is (2 log 3 + log 2) / 3 = 0.96 nats. It earns half of the rewards: returns fall from 10 in
+the first of 20 trials to 1/2 in the last, 5.25 on average. The mean value should settle not there
+but at 5.25 + 6 · 0.96 = 11.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # so that the formulas need no PyTorch
 def leak_temperature(steps: int, critic_weight: float, reduction: Reduction = "sum") -> float:
     """Temperature α = c T / (2 w) of the leak's entropy bonus in the critic's target.
 
-    It is in reward per nat, and has nothing to do with the entropy bonus of the policy's loss.
+    It is in reward per nat. The leak's bonus is unrelated to the `entropy_bonus` of the policy.
     There are T steps per episode, at least 1, and the critic weight w is above 0.
     """
     c_times_steps = steps if reduction == "sum" else 1  # exact, unlike (1 / T) * T
@@ -42,8 +43,8 @@ def critic_bias(
     """Predicted bias b = α H = c T H / (2 w) of an attached critic at its fixed point, in reward.
 
     The critic sees only s, the observations since the LSTM was last reset. For a fixed policy, its
-    value settles at the mean target given s: v(s) = E[G|s] + α H(s). Some options of `pwm.training`
-    change this: Huber's loss, λ-returns, and those that `LossConfig.scales_errors` lists.
+    value settles at the mean target given s: v(s) = E[G|s] + α H(s). This holds for the losses of
+    the core; with Huber's loss, λ-returns or `LossConfig.scales_errors`, it does not.
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.

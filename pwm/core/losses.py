@@ -25,9 +25,9 @@ how much. The gradient with respect to log π is the same with and without the l
 the same value; but in a trunk that critic and policy share, the leak also trains weights that the
 policy reads.
 
-By default, the entropy weight is 0. A library that minimises mean policy loss + w' mean A² has the
-total here, with c = 1, divided by T, if w' = w / T: by default 5 / 60 = 1/12. With half the squared
-error, w' = 2 w / T.
+`pwm.training` adds up the total; by default, the policy loss is a sum (c = 1), and the entropy
+weight is 0. Many libraries average the policy loss too: they minimise the total here divided by T
+if their critic weight is w / T, by default 5 / 60 = 1/12; or 2 w / T, if they halve the square.
 
 Shapes: R replicas, T steps per episode.
 """

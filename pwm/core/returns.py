@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-# Steps are padded to a multiple of this, which changes no return: then, the product below was found
-# to round the same way for one replica and for many.
+# Rewards are padded with zeros to a multiple of this. Returns do not change, and the product below
+# was found to round the same way for one replica and for many.
 BLOCK = 16
 
 

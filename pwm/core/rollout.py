@@ -15,7 +15,7 @@ from pwm.core.task import Action, TaskConfig, observation_table, reward_table
 
 
 class Episode(NamedTuple):
-    """One episode of a population.
+    """One episode of a population, or some of its trials.
 
     Logits, log-probabilities, entropies and values are differentiable in the weights; actions,
     rewards and hidden states carry no gradients.
@@ -28,7 +28,7 @@ class Episode(NamedTuple):
     logits: Tensor  # (R, N, L, actions)
     log_probs: Tensor  # (R, N, L): of the actions taken
     entropies: Tensor  # (R, N, L): of the policy, in nats
-    values: Tensor  # (R, N, L): v, in units of reward unless training scales them
+    values: Tensor  # (R, N, L): v, in units of reward
     hidden: Tensor  # (R, N, L, hidden size): of the LSTM that the policy reads
 
     @property
@@ -38,7 +38,7 @@ class Episode(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Random draws for one episode; in training also for E episodes, with an axis in front."""
+    """Random draws for one episode."""
 
     trials: Tensor  # (R, N): pair indices, int64
     noise: Tensor  # (R, N, L): uniform on [0, 1), to sample the actions

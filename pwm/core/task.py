@@ -1,8 +1,9 @@
 """Parametric working memory: compare two stimuli across a delay; report which was larger.
 
 The first step of a trial shows the first stimulus, the last step the second; the steps between
-are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). Their pairs are
-drawn uniformly from the stimulus set. At the last step, the agent should report *right* if the
+are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). Each trial's
+pair is drawn uniformly from the *stimulus set*, a list of ordered pairs. At the last step, the
+agent should report *right* if the
 first stimulus was smaller, *left* if it was larger. This earns a reward; all else earns 0.
 
 Two options give a meaning to actions before a trial's last step. A hold reward pays for each hold

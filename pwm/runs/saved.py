@@ -80,6 +80,7 @@ class SavedRun:
                 Training never uses them, except in the first probes of runs with this seed.
         Returns:
             The episode, tensors [R, N, ...] without gradients: R replicas, N trials; see `Episode`.
+            Values are outputs of the value head, which some settings scale (`training.episode`).
         Raises:
             InputError: the seed is not a non-negative integer.
         """

@@ -1,4 +1,7 @@
-"""The random draws for episodes, made before they are played."""
+"""The random draws for episodes, made before they are played.
+
+Here and in the engines, `Draws` of E episodes have an axis of episodes in front: [E, R, ...].
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ Shapes: R replicas, N trials, L steps per trial, T = N L steps per episode.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import torch
 from torch import Tensor
@@ -81,10 +81,15 @@ def play_episode(
         # The policy loss's gradient also reaches v_t through the targets of earlier steps s. With
         # discount γ, ∂total/∂v_t gains -c γ (1 - λ) Σ_s<t (γ λ)^(t-s-1) log π(a_s) ≥ 0.
         advantages = errors_of(raw_values, leaking=True)
-    if config.baseline in ("attached_head", "attached_trunk"):
-        head_values = head_values_of(rollout, weights, draws)
-        head_advantages = errors_of(head_values, leaking=config.leaking_targets)
-        advantages = partly_attached(advantages, head_advantages, config.baseline)
+    match config.baseline:
+        case "attached" | "detached":
+            pass
+        case "attached_head" | "attached_trunk":
+            head_values = head_values_of(rollout, weights, draws)
+            head_advantages = errors_of(head_values, leaking=config.leaking_targets)
+            advantages = partly_attached(advantages, head_advantages, config.baseline)
+        case _:
+            assert_never(config.baseline)
     losses = episode_losses(
         log_probs=episode.log_probs.flatten(1),
         entropies=episode.entropies.flatten(1),
@@ -96,6 +101,16 @@ def play_episode(
     # For metrics and running statistics; the losses use the targets above.
     returns = discounted_returns(rewards, config.discount).reshape_as(raw_values)
     return Played(episode, returns, centre + spread * raw_values, scales, losses)
+
+
+def head_values_of(rollout: Rollout, weights: Weights, draws: Draws) -> Tensor:
+    """Plays the episode again; outputs v, [R, T], whose gradients reach the heads' weights only."""
+    of_heads = weights._replace(
+        input_weight=weights.input_weight.detach(),
+        recurrent_weight=weights.recurrent_weight.detach(),
+        bias=weights.bias.detach(),
+    )
+    return rollout.play(of_heads, draws).values.flatten(1)  # the same draws give the same actions
 
 
 def episode_metrics(played: Played, config: LossConfig) -> Tensor:
@@ -113,16 +128,6 @@ def episode_metrics(played: Played, config: LossConfig) -> Tensor:
         "critic_bias": _mean(played.values - played.returns),
     }
     return torch.stack([metrics[name] for name in METRICS]).detach()
-
-
-def head_values_of(rollout: Rollout, weights: Weights, draws: Draws) -> Tensor:
-    """The outputs v of the episode again, [R, T]; gradients reach only the heads' weights."""
-    of_heads = weights._replace(
-        input_weight=weights.input_weight.detach(),
-        recurrent_weight=weights.recurrent_weight.detach(),
-        bias=weights.bias.detach(),
-    )
-    return rollout.play(of_heads, draws).values.flatten(1)  # the same draws give the same actions
 
 
 def _mean(terms: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The settings of the losses, with the symbols of `pwm.core.losses`.
 
 Four are not read where losses are computed (`pwm.training.episode`): `returns`, `balance` and
-`tracking_rate`, which set the `Scales` of an episode or how the gradients of the two losses are
-combined, and `clip_gradient`.
+`tracking_rate`, which set the `Scales` of an episode (same module) or how the gradients of the two
+losses are combined, and `clip_gradient`.
 """
 
 from __future__ import annotations

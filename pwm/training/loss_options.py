@@ -55,19 +55,7 @@ def episode_losses(
         log_probs = log_probs.detach()
     elif config.lost_gradients == "values":
         errors, advantages = errors.detach(), advantages.detach()
-    if config.optimism:  # raises the baseline, as the leak raises the values
-        advantages = advantages - config.optimism * entropies.detach()
-    if config.normalise_advantages:
-        advantages = normalised(advantages)
-    match config.baseline:
-        case "detached":
-            attached = False
-        case "attached" | "attached_head" | "attached_trunk":
-            attached = True
-        case _:
-            assert_never(config.baseline)
-    reduction = config.policy_reduction
-    policy = policy_loss(log_probs, advantages, attached=attached, reduction=reduction)
+    # Before the policy loss: gradients with respect to a shared tensor are added up in this order.
     squared_error = value_loss(errors)
     match config.value_loss:
         case "squared":
@@ -76,6 +64,12 @@ def episode_losses(
             value = huber_loss(errors)
         case _:
             assert_never(config.value_loss)
+    if config.optimism:  # raises the baseline, as the leak raises the values
+        advantages = advantages - config.optimism * entropies.detach()
+    if config.normalise_advantages:
+        advantages = normalised(advantages)
+    attached, reduction = config.baseline != "detached", config.policy_reduction
+    policy = policy_loss(log_probs, advantages, attached=attached, reduction=reduction)
     total = policy + critic_weight * value
     if config.entropy_weight:
         total = total - config.entropy_weight * entropy_bonus(entropies, reduction)

@@ -231,6 +231,10 @@ UPDATES: dict[str, dict[str, Any]] = {
     "attached_trunk_standardised": {
         **ATTACHED, "baseline": "attached_trunk", "returns": "standardised",
     },
+    "attached_head_lambda_returns": {**ATTACHED, "baseline": "attached_head", "trace_decay": 0.7},
+    "attached_trunk_leaking": {
+        **ATTACHED, "baseline": "attached_trunk", "trace_decay": 0.7, "leaking_targets": True,
+    },
     "leaking_lambda_returns_of_trials": {
         **ATTACHED, "returns": "centred", "return_horizon": "trial",
         "trace_decay": 0.7, "leaking_targets": True,

@@ -1,6 +1,7 @@
 """Returns by a double loop, λ-returns by their definition, and running moments from all episodes.
 
-The oracle for `pwm.core.returns` and `pwm.training.tracking`, in double precision.
+The oracle for `pwm.core.returns`, `bootstrapped_returns` of `pwm.training.loss_options` and
+`pwm.training.tracking`, in double precision.
 """
 
 from __future__ import annotations

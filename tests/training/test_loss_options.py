@@ -18,8 +18,10 @@ from pwm.core.losses import Reduction
 from pwm.core.returns import discounted_returns
 from pwm.core.rollout import Draws, Rollout
 from pwm.core.task import TaskConfig
+from pwm.training.balance import episode_scales
+from pwm.training.config import TrainConfig
 from pwm.training.draws import DrawSource
-from pwm.training.episode import head_values_of
+from pwm.training.episode import head_values_of, play_episode
 from pwm.training.loss_config import Baseline, LossConfig, LostGradients, ValueLoss
 from pwm.training.loss_options import (
     Losses,
@@ -29,6 +31,7 @@ from pwm.training.loss_options import (
     partly_attached,
 )
 from pwm.training.parameters import Layout
+from pwm.training.tracking import Tracked
 from tests.oracles.plain_returns import lambda_returns, returns_by_double_loop
 
 BASELINES: list[Baseline] = ["attached", "detached", "attached_head", "attached_trunk"]
@@ -247,11 +250,19 @@ def test_normalised_advantages_by_hand() -> None:
 
 @pytest.mark.parametrize("field", ["baseline", "value_loss"])
 def test_a_new_word_of_an_option_is_not_silently_taken_for_another(field: str) -> None:
-    config = LossConfig()
-    object.__setattr__(config, field, "new")  # as after an addition to the option alone
-    steps = torch.ones(1, 3)
+    run = TrainConfig()
+    object.__setattr__(run.loss, field, "new")  # as after an addition to the option alone
+    layout = Layout(run.agent, run.task.num_stimuli)
+    draws = Draws(*(part[0] for part in DrawSource(run.task, [0]).next(1)))
     with pytest.raises(AssertionError, match="new"):
-        episode_losses(steps, steps, steps, steps, 1.0, config)
+        play_episode(
+            Rollout(run.task, run.agent),
+            layout.weights(layout.initial_parameters([0])),
+            draws,
+            run.loss,
+            torch.ones(1),
+            episode_scales(torch.zeros(1, len(Tracked)), run),
+        )
 
 
 def test_lambda_returns_worked_out_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""Pinned short histories of every setting.
+"""Pinned short histories of some settings.
 
 They are computed in double precision, so that a machine's rounding does not show: changing the
 initial parameters by one part in 1e12, ten thousand times more than rounding does, moves no metric
