@@ -192,7 +192,7 @@ def _on_huber(evidence: Evidence, cells: Sequence[Cell]) -> Iterator[Statement]:
 
 def _on_carried_states(evidence: Evidence) -> Iterator[Statement]:
     """Yields the statements on a carried LSTM state, which can encode the index of the trial."""
-    name = "fifth-carried-60-light"
+    name = "fifth-carried-60-light"  # a detached critic of weight 0.1
     light = evidence.of(name).at(critic_weight=0.1)
     # Of a critic that does not know its trial, once every trial is rewarded
     floor = value_floor(1.0, light.base.task.num_trials)

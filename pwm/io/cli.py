@@ -89,7 +89,7 @@ def _require_no_empty_value(typed: Sequence[str]) -> None:
     for before, word in pairwise(["", *typed]):
         if not word or re.fullmatch(r"--[\w-]+=", word):
             flag = word.removesuffix("=") or before
-            name = flag.removeprefix("--") if flag.startswith("--") else "ARGUMENT"
+            name = flag.removeprefix("--") if re.fullmatch(r"--[\w-]+", flag) else "ARGUMENT"
             raise InputError(name, "''", "a value that is not empty")
 
 

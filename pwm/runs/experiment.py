@@ -120,5 +120,5 @@ class Experiment:
 
 
 def _probes_within(num_episodes: int, probe_at: Sequence[int]) -> tuple[int, ...]:
-    """Episodes of `probe_at`, with the run's end in place of those that it does not reach."""
+    """Episodes of `probe_at`, with the run's end for those that it does not reach, each once."""
     return tuple(dict.fromkeys(min(episode, num_episodes) for episode in probe_at))

@@ -76,6 +76,7 @@ REFUSALS = [
     (["me", "--results"], "--results (none): expected a value"),
     (["me", "--results", ""], "--results '': expected a value that is not empty"),
     (["me", "--results="], "--results '': expected a value that is not empty"),
+    (["me", "--seeds=1", ""], "ARGUMENT '': expected a value that is not empty"),
     (["me", "--seeds", "1", ""], "ARGUMENT '': expected a value that is not empty"),
     ([""], "ARGUMENT '': expected a value that is not empty"),
     (["me", "--workers", "x" * 90], f"--workers {'x' * 90}: expected an integer"),
