@@ -96,7 +96,7 @@ class _UncompiledEngine(FusedEngine):
 
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """The WebAssembly module's functions by name: the Python function, its arguments' Numba types."""
+    """Functions of the WebAssembly module by name: Python function, Numba types of its arguments."""
     arguments = _UncompiledEngine((TrainConfig(),)).arguments  # of the same types for every run
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
