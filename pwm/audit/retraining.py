@@ -69,7 +69,7 @@ def populations(runs: Iterable[TrainConfig]) -> list[Shard]:
 
 
 def _records(shards: Sequence[Shard], workers: int) -> Iterator[tuple[TrainConfig, Record]]:
-    """Trains populations in up to `workers` processes; yields runs and their records as they end."""
+    """Trains populations in up to `workers` processes; yields runs and their records as done."""
     num_runs = sum(len(shard.members) for shard in shards)
     with (
         tqdm(

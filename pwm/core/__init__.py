@@ -7,10 +7,12 @@ with a learned baseline that is *attached*, not detached: the policy loss also s
 
 Read task, agent, rollout, returns, losses and leak; errors has checks of settings. A *population*
 is R replicas of the agent, computed together; in training, each has its own seed, learning rate and
-critic weight (w, which multiplies the value loss). A replica has the same bits alone and in a
-population: padding serves only this. In short, for two replicas with default settings (skim it now,
-each name is explained in its module; `Layout`, of `pwm.training.parameters`, stores a replica's
-weights as P numbers):
+critic weight (w, which multiplies the value loss). A replica's results are the same, bit for bit,
+alone and in a population: padding with zeros, in agent and returns, serves only this.
+
+Here is the gradient for two replicas with default settings. Skim it now; each module explains its
+names. Only `Layout`, of `pwm.training.parameters`, is not here: it stores a replica's weights as a
+vector of P numbers.
 
     task, agent = TaskConfig(), AgentConfig()
     layout = Layout(agent, task.num_stimuli)
@@ -21,14 +23,14 @@ weights as P numbers):
     advantages = returns - episode.values.flatten(1)
     policy = policy_loss(episode.log_probs.flatten(1), advantages)
     total = policy + 5.0 * value_loss(advantages)  # [R]: the critic weight is 5
-    total.sum().backward()  # parameters.grad: that of each replica's own loss
+    total.sum().backward()  # row r of parameters.grad is the gradient of replica r's loss
 
-The LSTM is reset at each trial, but returns run to the end of the episode. So the critic cannot
-tell an early trial from a late one, though fewer rewards are left in a late one: for the same
-observations, it learns the mean return over the trials of an episode.
+By default, the LSTM is reset at each trial, but returns run to the end of the episode. So the
+critic cannot tell an early trial from a late one: for the same observations, it learns the return's
+mean over the trials of an episode, plus the leak's bias.
 
-`pwm.training` makes parameters and random numbers, adds up the losses, with options that single
-studies use, and takes the optimiser's steps. This code is the definition, in PyTorch. The default
+`pwm.training` makes parameters and random numbers, adds up the losses, with further options for
+single experiments, and takes the optimiser's steps. This code is the definition, in PyTorch. The default
 engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the published
 runs. `--engine torch` trains with this code.
 """

@@ -6,10 +6,10 @@ and the value. With two trunks, the first head's value and the second's logits a
 and head compute what `nn.LSTM` and `nn.Linear` do; their weights are transposed, and the two biases
 of `nn.LSTM` are added up.
 
-Shapes: R replicas; R' LSTMs, R or 2 R, in the order policy 0, critic 0, policy 1, ...; N trials,
-computed in parallel, or 1 if each depends on the previous one; L steps per trial, S stimuli;
-U units of an LSTM, 4 U gate units. U is the hidden size, or more if training pads weights with
-zeros: a padded unit always outputs 0.
+Shapes: R replicas; R' LSTMs, R or 2 R, in the order policy 0, critic 0, policy 1, ...; N trials
+per call, computed in parallel: all of an episode, or 1 if each depends on the previous one; L steps
+per trial, S stimuli; U units of an LSTM, 4 U gate units. U is the hidden size, or more if training
+pads weights with zeros: a padded unit always outputs 0.
 """
 
 from __future__ import annotations
@@ -112,10 +112,12 @@ def unroll(
 def _step(
     recurrent_weight: Tensor, gate_scale: Tensor, gate_input: Tensor, state: State | None
 ) -> State:
-    """Takes an ordinary LSTM step, given the gates' input, [R', N, 4 U], but the recurrent part.
+    """Takes an ordinary LSTM step.
 
-    Only the tanh of the cell gate is unusual, for speed: as tanh(x) = 2 sigmoid(2 x) - 1, one
-    sigmoid serves all gates, with `gate_scale`, (4 U,), 2 for the cell gate and 1 for the others.
+    `gate_input`, [R', N, 4 U], has the bias and the observation's part of the gates' input; the
+    recurrent part is added here. Only the tanh of the cell gate is unusual, for speed: as tanh(x) =
+    2 sigmoid(2 x) - 1, one sigmoid serves all gates, with `gate_scale`, [4 U], 2 for the cell gate
+    and 1 for the others.
     """
     if state is not None:
         gate_input = torch.baddbmm(gate_input, state.hidden, recurrent_weight)

@@ -11,11 +11,11 @@ detached baseline would from these targets. Since E[-log π(a_t)] = H_t, the mea
 return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
 
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
-nat. Before a trial's last step, no action matters, and agents take each with probability 1/3. At
-it, they first learn not to hold, and take left and right with probability 1/2. This policy's mean
-entropy is (2 log 3 + log 2) / 3 = 0.96 nats. It earns half of the rewards: returns fall from 10 in
-the first of 20 trials to 1/2 in the last, 5.25 on average. The mean value should settle not there
-but at 5.25 + 6 · 0.96 = 11.
+nat. Agents first learn not to hold at a trial's last step, and take left and right with probability
+1/2 there; before it, no action is rewarded, and each still has a probability of 1/3. The mean
+entropy of this policy is (2 log 3 + log 2) / 3 = 0.96 nats. It earns half of the rewards: returns
+fall from 10 in the first of 20 trials to 1/2 in the last, 5.25 on average. While this policy lasts,
+the mean value should settle not at 5.25 but at 5.25 + 6 · 0.96 = 11.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def critic_bias(
 
     The critic sees only s, the observations since the LSTM was last reset. For a fixed policy, its
     value settles at the mean target given s: v(s) = E[G|s] + α H(s). This holds for the losses of
-    the core; with Huber's loss, λ-returns or `LossConfig.scales_errors`, it does not.
+    the core, but not with Huber's loss, λ-returns and scaled errors, options of `pwm.training`.
 
     Args:
         steps: T, steps per episode (not per trial, even if returns end with it), at least 1.

@@ -26,8 +26,9 @@ the same value; but in a trunk that critic and policy share, the leak also train
 policy reads.
 
 `pwm.training` adds up the total; by default, the policy loss is a sum (c = 1), and the entropy
-weight is 0. Many libraries average the policy loss too: they minimise the total here divided by T
-if their critic weight is w / T, by default 5 / 60 = 1/12; or 2 w / T, if they halve the square.
+weight is 0. Many libraries average the policy loss as well as the value loss. To minimise the total
+here, divided by T, they need a critic weight of w / T (5 / 60 = 1/12 for the default here); or of
+2 w / T, if they halve the squared error.
 
 Shapes: R replicas, T steps per episode.
 """

@@ -3,8 +3,8 @@
 The first step of a trial shows the first stimulus, the last step the second; the steps between
 are a blank delay. Stimuli are one-hot and ordered by their letters (A < B < C ...). Each trial's
 pair is drawn uniformly from the *stimulus set*, a list of ordered pairs. At the last step, the
-agent should report *right* if the
-first stimulus was smaller, *left* if it was larger. This earns a reward; all else earns 0.
+agent should report *right* if the first stimulus was smaller, *left* if it was larger. This earns a
+reward; by default, all else earns 0.
 
 Two options give a meaning to actions before a trial's last step. A hold reward pays for each hold
 there. With timeouts, any action but hold there makes the next trial blank; the trial in which it

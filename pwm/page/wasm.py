@@ -96,7 +96,7 @@ class _UncompiledEngine(FusedEngine):
 
 
 def functions() -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """Functions of the WebAssembly module by name: Python function, Numba types of its arguments."""
+    """The WebAssembly module's functions by name: Python function, Numba types of arguments."""
     arguments = _UncompiledEngine((TrainConfig(),)).arguments  # of the same types for every run
     compiled: dict[Any, tuple[Any, ...]] = {
         kernel.train: tuple(numba.typeof(each) for each in arguments),
