@@ -30,7 +30,7 @@ critic cannot tell an early trial from a late one: for the same observations, it
 mean over the trials of an episode, plus the leak's bias.
 
 `pwm.training` makes parameters and random numbers, adds up the losses, with further options for
-single experiments, and takes the optimiser's steps. This code is the definition, in PyTorch. The default
-engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the published
-runs. `--engine torch` trains with this code.
+single experiments, and takes the optimiser's steps. This code is the definition, in PyTorch. The
+default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the
+published runs. `--engine torch` trains with this code.
 """
