@@ -102,14 +102,12 @@ def unroll(
     units = torch.stack(hidden, dim=2).flatten(1, 2)  # (R', N L, U)
     shape = (replicas, trunks, trials, steps, -1)  # -1: 4 outputs, or U units
     outputs = torch.baddbmm(weights.head_bias, units, weights.head_weight).view(shape)
-    return (
-        Outputs(  # trunk 0 is the policy's, trunk -1 the critic's: the same one if shared
-            logits=outputs[:, 0, ..., :VALUE],
-            values=outputs[:, -1, ..., VALUE],
-            hidden=units.detach().view(shape)[:, 0, ..., : config.hidden_size],
-        ),
-        state,
-    )
+    # Trunk 0 is the policy's, trunk -1 the critic's: the same one if they share it.
+    return Outputs(
+        logits=outputs[:, 0, ..., :VALUE],
+        values=outputs[:, -1, ..., VALUE],
+        hidden=units.detach().view(shape)[:, 0, ..., : config.hidden_size],
+    ), state
 
 
 def _step(
