@@ -42,7 +42,7 @@ def predicted_bias(run: TrainConfig, entropy: float) -> float | None:
     loss = run.loss
     if run.critic_weight == 0 or loss.lost_gradients == "values":
         return None  # the value loss does not train the critic
-    if loss.value_loss == "huber" or loss.trace_decay < 1:
+    if loss.value_loss != "squared" or loss.trace_decay < 1:
         return None  # the critic's fixed point is not the mean return plus the leak's bonus
     if loss.baseline == "detached":
         return 0.0

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from pwm.core import agent
 from pwm.core.task import STIMULUS_SETS, Action
 from pwm.fused import compilation, vectors
+from pwm.fused.engine import KNOWN_WORDS
 from pwm.page import streams
 from pwm.training import loss_options, parameters, tracking, update
 from pwm.training.config import OptimizerName, TrainConfig
@@ -55,7 +56,7 @@ def sources() -> str:
 
 
 def words(config: Any) -> dict[str, list[str]]:
-    """Accepted words, by name, of each field, also nested, whose whole type is a `Literal`."""
+    """Words that the page accepts, by name of each field, also nested, of a `Literal` type."""
     found: dict[str, list[str]] = {}
     hints = get_type_hints(type(config))
     for field in fields(config):
@@ -63,5 +64,6 @@ def words(config: Any) -> dict[str, list[str]]:
         if is_dataclass(value):
             found |= words(value)
         elif get_origin(hint) is Literal:
-            found[field.name] = list(get_args(hint))
+            known = KNOWN_WORDS.get(field.name, get_args(hint))  # to the compiled engine
+            found[field.name] = [word for word in get_args(hint) if word in known]
     return found

@@ -152,6 +152,7 @@ class PlainTraining:
         """Mean squared error, or twice Huber's loss, which has the same curvature at zero."""
         if self.run.loss.value_loss == "squared":
             return (errors**2).mean()
+        assert self.run.loss.value_loss == "huber"
         return 2 * huber_loss(errors, torch.zeros_like(errors), delta=1.0)
 
     def _step(self, policy: Tensor, critic: Tensor) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from pwm.page import streams, wasm
+from pwm.fused.engine import KNOWN_WORDS
+from pwm.page import about, streams, wasm
+from pwm.training.config import TrainConfig
 from tests.page.node import PAGE
 from tests.support.refusals import assert_refused
 
@@ -65,3 +67,11 @@ def test_the_module_is_made_again_byte_for_byte(tmp_path: Path) -> None:
     out = tmp_path / "engine.wasm"
     subprocess.run([sys.executable, "-m", "pwm.page.wasm", "--out", out], cwd=ROOT, check=True)
     assert out.read_bytes() == MODULE.read_bytes()
+
+
+def test_the_page_accepts_only_words_that_the_compiled_engine_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert about.words(TrainConfig())["value_loss"] == ["squared", "huber"]
+    monkeypatch.setitem(KNOWN_WORDS, "value_loss", {"squared"})
+    assert about.words(TrainConfig())["value_loss"] == ["squared"]
