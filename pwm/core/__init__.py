@@ -8,11 +8,12 @@ with a learned baseline that is *attached*, not detached: the policy loss also s
 Read task, agent, rollout, returns, losses and leak; errors has checks of settings. A *population*
 is R replicas of the agent, computed together; in training, each has its own seed, learning rate and
 critic weight (w, which multiplies the value loss). A replica's results are the same, bit for bit,
-alone and in a population: padding with zeros, in agent and returns, serves only this.
+alone and in a population. Where LSTM units (by training) or rewards (in returns) are padded with
+zeros, it is only for this.
 
 Here is the gradient for two replicas with default settings. Skim it now; each module explains its
-names. Only `Layout`, of `pwm.training.parameters`, is not here: it stores a replica's weights as a
-vector of P numbers.
+names. Only `Layout`, of `pwm.training.parameters`, is not here: it draws initial weights as a
+vector of P numbers per replica, and rearranges vectors into the `Weights` that the agent reads.
 
     task, agent = TaskConfig(), AgentConfig()
     layout = Layout(agent, task.num_stimuli)
@@ -29,8 +30,8 @@ By default, the LSTM is reset at each trial, but returns run to the end of the e
 critic cannot tell an early trial from a late one: for the same observations, it learns the return's
 mean over the trials of an episode, plus the leak's bias.
 
-`pwm.training` makes parameters and random numbers, adds up the losses, with further options for
-single experiments, and takes the optimiser's steps. This code is the definition, in PyTorch. The
-default engine, `pwm.fused`, computes the same up to rounding, many times faster; it trained the
-published runs. `--engine torch` trains with this code.
+`pwm.training` makes parameters and random numbers, adds up the losses and takes the optimiser's
+steps; it also has options that only single experiments use. This code is the definition, in
+PyTorch. The default engine, `pwm.fused`, computes the same up to rounding, many times faster; it
+trained the published runs. `--engine torch` trains with this code.
 """

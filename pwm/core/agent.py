@@ -8,8 +8,8 @@ of `nn.LSTM` are added up.
 
 Shapes: R replicas; R' LSTMs, R or 2 R, in the order policy 0, critic 0, policy 1, ...; N trials
 per call, computed in parallel: all of an episode, or 1 if each depends on the previous one; L steps
-per trial, S stimuli; U units of an LSTM, 4 U gate units. U is the hidden size, or more if training
-pads weights with zeros: a padded unit always outputs 0.
+per trial, S stimuli; U units of an LSTM, 4 U gate units. U is the hidden size, rounded up by
+training with units whose weights are 0: they output 0, and are left out of `Outputs.hidden`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ with respect to a value is then, with the symbols of `pwm.core.losses`,
                 = -(2 w / T) (target_t - v_t),   target_t = G_t - α log π(a_t),   α = c T / (2 w).
 
 So, at every update and in any network, a critic with an attached baseline learns as one with a
-detached baseline would from these targets. Since E[-log π(a_t)] = H_t, the mean target is the mean
-return plus α H_t. Unlike in maximum-entropy reinforcement learning, later entropies are not added.
+detached baseline would from these targets in place of G_t (the policy's advantage stays). Since
+E[-log π(a_t)] = H_t, the mean target is the mean return plus α H_t. Unlike in maximum-entropy
+reinforcement learning, later entropies are not added.
 
 With the defaults of training (T = 60, w = 5, c = 1, no discount), α = 60 / (2 · 5) = 6 reward per
 nat. Agents first learn not to hold at a trial's last step, and take left and right with probability
@@ -58,7 +59,8 @@ def critic_bias(
 def start_entropy(trial_length: int) -> float:
     """Entropy H, in nats, of the policy that agents learn first: mean over a trial's steps.
 
-    Before a trial's last step, it picks all three actions with equal probability; at it, left or
-    right. Agents learn it first if there are neither timeouts nor rewards for holding.
+    This is not the entropy before training, about log 3. Before a trial's last step, the policy
+    picks all three actions with equal probability; at it, left or right. Agents learn it first if
+    there are neither timeouts nor rewards for holding.
     """
     return ((trial_length - 1) * log(3) + log(2)) / trial_length

@@ -21,9 +21,9 @@ Hence, with G constant,
     ∂total/∂v_t = -(2 w / T) A_t + (c log π(a_t) if attached, else 0).
 
 The last term is the *leak*: as log π ≤ 0, it raises the critic's values; `pwm.core.leak` says by
-how much. The gradient with respect to log π is the same with and without the leak, as Ã and A have
-the same value; but in a trunk that critic and policy share, the leak also trains weights that the
-policy reads.
+how much. The gradient with respect to log π is the same with and without the leak, as stopping a
+gradient changes no value; but in a trunk that critic and policy share, the leak also trains weights
+that the policy reads.
 
 `pwm.training` adds up the total; by default, the policy loss is a sum (c = 1), and the entropy
 weight is 0. Many libraries average the policy loss as well as the value loss. To minimise the total

@@ -1,7 +1,7 @@
 """Discounted returns.
 
 Shapes: R replicas, T steps per episode. For returns that end with the trial, callers pass each
-trial as a row: N trials of L steps are [R N, L] instead of [R, T].
+trial as a row, N trials of L steps as [R N, L] instead of [R, T], and reshape the result.
 """
 
 from __future__ import annotations

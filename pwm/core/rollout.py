@@ -93,7 +93,7 @@ class Rollout:
         policy = log_policy.exp()
         # Inverse transform sampling, with cumulative probabilities c0, c1 and c2: action 0 if
         # noise < c0, 1 if c0 ≤ noise < c1, else 2. As c2 can round to less than 1, noise is scaled
-        # by it; otherwise, if action 2 had probability 0, noise from c1 = c2 to 1 would choose it.
+        # by it, so that an action of probability 0 is never chosen.
         cumulative = policy.detach().cumsum(dim=-1)
         threshold = noise.unsqueeze(-1) * cumulative[..., -1:]
         chosen = (threshold >= cumulative[..., :-1]).sum(dim=-1, keepdim=True)

@@ -6,9 +6,9 @@ pair is drawn uniformly from the *stimulus set*, a list of ordered pairs. At the
 agent should report *right* if the first stimulus was smaller, *left* if it was larger. This earns a
 reward; by default, all else earns 0.
 
-Two options give a meaning to actions before a trial's last step. A hold reward pays for each hold
-there. With timeouts, any action but hold there makes the next trial blank; the trial in which it
-happens goes on, and can still be rewarded. A blank trial never makes the next one blank.
+Two options concern the steps before a trial's last one. A hold reward pays for each hold at them.
+With timeouts, any other action at them makes the next trial blank; the current trial goes on, and
+can still be rewarded. A blank trial never makes the next one blank.
 
 The task is stored as two tables, of observations and of rewards. Their last row is the blank trial,
 which shows nothing and pays nothing.
