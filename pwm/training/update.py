@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pwm.core.agent import Weights
 from pwm.core.rollout import Draws, Rollout
 from pwm.training.balance import (
     COMBINATIONS,
@@ -79,9 +78,10 @@ class TorchEngine:
             The gradient with respect to the parameters, [R, P], and the episode's trajectory.
         """
         draws = Draws(*(part.to(self._device) for part in draws))
+        weights = self._layout.weights(self.parameters)
         critic_weight = torch.from_numpy(critic_weights).to(self._device)
         scales = episode_scales(self._tracked, self._config)
-        played = play_episode(self._rollout, self._weights(), draws, config, critic_weight, scales)
+        played = play_episode(self._rollout, weights, draws, config, critic_weight, scales)
         trajectory = Trajectory(
             log_probs=_array(played.episode.log_probs.flatten(1)),
             values=_array(played.values),
@@ -107,11 +107,12 @@ class TorchEngine:
     def _update(self, draws: Draws) -> list[Tensor]:
         """Makes one update from E episodes; returns the metrics of each episode, [metrics, R]."""
         config, loss = self._config, self._config.loss
+        weights = self._layout.weights(self.parameters)
         scales = episode_scales(self._tracked, config)
         metrics, value_losses, gradients = [], [], []
         for episode in map(Draws, draws.trials, draws.noise):
             played = play_episode(
-                self._rollout, self._weights(), episode, loss, self._critic_weights, scales
+                self._rollout, weights, episode, loss, self._critic_weights, scales
             )
             metrics.append(episode_metrics(played, loss))
             value_losses.append(played.losses.value.detach())
@@ -126,10 +127,6 @@ class TorchEngine:
             weight, bias = self._layout.value_head(self.parameters.detach())
             keep_outputs(weight, bias, scales, episode_scales(self._tracked, config))
         return metrics
-
-    def _weights(self) -> Weights:
-        """The weights that the agent reads, differentiable in the parameters."""
-        return self._layout.weights(self.parameters)
 
     def _gradients(self, losses: Losses) -> Tensor:
         """Gradients of an episode, [gradients, R, P]: of the total loss, or of its two parts.
